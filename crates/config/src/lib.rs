@@ -1,0 +1,1 @@
+//! YAML configuration: typed by name, with every error at its place.

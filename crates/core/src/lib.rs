@@ -1,0 +1,1 @@
+//! The framework of Headwall: filters, services, upstreams and the gateway that runs them.

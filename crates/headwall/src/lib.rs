@@ -1,0 +1,1 @@
+//! Headwall as a library: register modules, read a config, run.

@@ -1,0 +1,1 @@
+//! Rate limiters with nginx's accounting, over an injected clock.

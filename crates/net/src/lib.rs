@@ -1,0 +1,1 @@
+//! Sockets in front of a gateway: accept loop, deadlines, caps.

@@ -1,0 +1,1 @@
+//! Which rule matches a request.

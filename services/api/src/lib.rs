@@ -1,0 +1,1 @@
+//! The api service: forward requests to an upstream.

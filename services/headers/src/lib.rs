@@ -1,0 +1,1 @@
+//! The headers and security_headers filters.

@@ -1,0 +1,1 @@
+//! Clusters of servers: balancing and health.

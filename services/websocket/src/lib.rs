@@ -1,0 +1,1 @@
+//! The websocket service: upgrade and tunnel.
