@@ -1,1 +1,21 @@
-//! Sockets in front of a gateway: accept loop, deadlines, caps.
+//! Sockets in front of a gateway.
+//!
+//! Pingora's own listeners cannot tell their port, change at run time, bound the time of a whole request head or the
+//! number of connections, and bind in a task where a failure is a panic nobody sees. So the accept loop is ours
+//! and costs the same: [`Listener`] binds, [`accept`] accepts, [`Conn`] is the stream that Pingora is given.
+//!
+//! Nothing in here knows of routes or YAML.
+
+mod accept;
+mod address;
+mod conn;
+mod connections;
+mod listener;
+mod socket;
+
+pub use accept::{Frontend, Limits, accept};
+pub use address::{Address, InvalidAddress};
+pub use conn::Conn;
+pub use connections::Connections;
+pub use listener::{BindError, Listener};
+pub use socket::Socket;

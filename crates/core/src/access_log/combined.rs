@@ -1,0 +1,68 @@
+//! nginx's `combined`, so that goaccess, fail2ban and awk scripts go on working.
+//!
+//! `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer"
+//! "$http_user_agent"`, with nginx's default escaping: `"`, `\` and everything outside printable ASCII as `\xXX`; a
+//! missing value is `-`. Source: ngx_http_log_module.
+
+use std::io::Write as _;
+
+use super::{Record, protocol};
+
+pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{} - - [", record.client);
+    time(out, record);
+    out.extend_from_slice(b"] \"");
+    escape(out, record.method.as_str());
+    out.push(b' ');
+    escape(out, &record.uri);
+    let _ = write!(
+        out,
+        " {}\" {} {} \"",
+        protocol(record.version),
+        record.status,
+        record.bytes_sent
+    );
+    escape(out, record.referer.as_deref().unwrap_or("-"));
+    out.extend_from_slice(b"\" \"");
+    escape(out, record.user_agent.as_deref().unwrap_or("-"));
+    out.extend_from_slice(b"\"\n");
+}
+
+/// Local time, as nginx has it.
+fn time(out: &mut Vec<u8>, record: &Record<'_>) {
+    let at = jiff::Timestamp::try_from(record.time).unwrap_or_default();
+    let local = at.to_zoned(jiff::tz::TimeZone::system());
+    let _ = write!(out, "{}", local.strftime("%d/%b/%Y:%H:%M:%S %z"));
+}
+
+fn escape(out: &mut Vec<u8>, text: &str) {
+    for &byte in text.as_bytes() {
+        if byte == b'"' || byte == b'\\' || !(32..127).contains(&byte) {
+            let _ = write!(out, "\\x{byte:02X}");
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_line_is_nginxs() {
+        let mut out = Vec::new();
+        write(&mut out, &sample());
+        let text = String::from_utf8(out).unwrap();
+        let (before, rest) = text.split_once('[').unwrap();
+        let (time, after) = rest.split_once(']').unwrap();
+        assert_eq!(before, "192.0.2.1 - - ");
+        assert_eq!(time.len(), "20/Nov/2026:05:00:01 +0000".len(), "{time}");
+        assert_eq!(
+            after,
+            " \"GET /a?b=c HTTP/1.1\" 200 66 \"-\" \"curl/8.0 \\x22x\\x22\\x0A\"\n"
+        );
+    }
+}

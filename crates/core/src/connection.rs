@@ -1,0 +1,140 @@
+//! What an accept loop and the gateway tell each other about one client connection.
+//!
+//! Pingora has no deadline for a whole request head, no first-byte timeout and no way to shrink a connection that has
+//! become a tunnel. All three are matters of time or memory on the client's side of the stream, so the stream keeps
+//! them (`headwall-net`), and the gateway tells it which part of an exchange it is in. A gateway that is hosted by a
+//! plain Pingora `Server` has no such stream and does without.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use pingora_proxy::Session;
+
+/// One client connection, shared by the stream and the requests on it.
+#[derive(Debug)]
+pub struct Connection {
+    peer: SocketAddr,
+    /// The peer's address as header text, made once for all requests of the connection.
+    peer_text: HeaderValue,
+    opened: Instant,
+    phase: AtomicU8,
+    /// Milliseconds after `opened` at which the exchange is to be given up; 0 means never.
+    give_up_at: AtomicU64,
+    gave_up: AtomicBool,
+}
+
+/// Which part of its life a connection is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Nothing of the next request has come yet.
+    Idle,
+    /// The head of a request is arriving.
+    Head,
+    /// A request is being served.
+    Exchange,
+    /// HTTP is over: the connection carries a tunnel.
+    Tunnel,
+}
+
+impl Connection {
+    /// A connection that was just accepted from `peer`.
+    pub fn new(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            peer_text: address_text(peer.ip()),
+            opened: Instant::now(),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            give_up_at: AtomicU64::new(0),
+            gave_up: AtomicBool::new(false),
+        }
+    }
+
+    /// The other end. A unix socket's is `127.0.0.1:0`, since whoever can open it is on this machine.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Where the connection is in its life.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Exchange,
+            _ => Phase::Tunnel,
+        }
+    }
+
+    /// Moves on to another phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// When the running exchange is to be given up, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.give_up_at.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(self.opened + Duration::from_millis(millis)),
+        }
+    }
+
+    /// The stream reports that it has given the exchange up.
+    pub fn give_up(&self) {
+        self.gave_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn peer_text(&self) -> &HeaderValue {
+        &self.peer_text
+    }
+
+    pub(crate) fn give_up_after(&self, wait: Duration) {
+        let at = (self.opened.elapsed() + wait).as_millis();
+        self.give_up_at
+            .store(u64::try_from(at).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn never_give_up(&self) {
+        self.give_up_at.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the exchange was given up because its deadline had passed.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.gave_up.load(Ordering::Relaxed)
+    }
+
+    /// The connection that a request came on, if its accept loop told of it.
+    pub(crate) fn of(session: &Session) -> Option<Arc<Self>> {
+        let told = session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        told.downcast_ref::<Arc<Self>>().cloned()
+    }
+}
+
+/// Header text of an address. Every address is valid header text.
+pub(crate) fn address_text(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_set_and_taken_back() {
+        let connection = Connection::new("192.0.2.1:4711".parse().unwrap());
+        assert_eq!(connection.deadline(), None);
+        connection.give_up_after(Duration::from_secs(5));
+        let wait = connection.deadline().unwrap() - connection.opened;
+        assert!(wait >= Duration::from_millis(4999), "{wait:?}");
+        connection.never_give_up();
+        assert_eq!(connection.deadline(), None);
+    }
+
+    #[test]
+    fn an_ipv4_peer_of_a_dual_stack_listener_is_written_as_ipv4() {
+        let connection = Connection::new("[::ffff:192.0.2.1]:4711".parse().unwrap());
+        assert_eq!(connection.peer_text(), "192.0.2.1");
+    }
+}

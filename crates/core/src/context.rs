@@ -1,0 +1,368 @@
+//! What is known about one request.
+//!
+//! A [`Context`] goes with a request from its head to its log line. Modules read who the client is, which route was
+//! taken and which attempt this is; what they want to tell each other goes into typed [`extensions`](Context::extensions).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::HOST;
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use pingora_http::RequestHeader;
+use smallvec::SmallVec;
+
+use crate::client::TrustedProxies;
+use crate::connection::{Connection, address_text};
+use crate::service::Forward;
+use crate::upstream::{Attempt, Lease};
+use crate::{Error, LocalReply, Route};
+
+/// One request, as its filters, its service and its upstream see it.
+#[derive(Debug)]
+pub struct Context {
+    started: Instant,
+    peer: SocketAddr,
+    peer_text: HeaderValue,
+    peer_trusted: bool,
+    secure: bool,
+    client: IpAddr,
+    client_text: HeaderValue,
+    request_id: HeaderValue,
+    host: Option<HeaderValue>,
+    line: RequestLine,
+    extensions: Extensions,
+    wants_forwarded: bool,
+    pub(crate) connection: Option<Arc<Connection>>,
+    /// The routes that this request has entered, the innermost last.
+    pub(crate) entered: SmallVec<[Route; 2]>,
+    left: bool,
+    pub(crate) forward: Option<Arc<Forward>>,
+    pub(crate) attempts: Attempts,
+    pub(crate) verdict: Verdict,
+}
+
+/// The request line as it arrived, before anything was normalised or rewritten.
+#[derive(Debug, Clone)]
+pub struct RequestLine {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// The protocol version.
+    pub version: Version,
+}
+
+/// How a request arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) peer: SocketAddr,
+    pub(crate) secure: bool,
+}
+
+/// The attempts to have a request answered by an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    pub(crate) made: u32,
+    pub(crate) running: Option<Running>,
+    /// The server of the last attempt, for the log.
+    pub(crate) server: Option<Arc<str>>,
+    pub(crate) connect: Option<Duration>,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) upstream_status: Option<StatusCode>,
+}
+
+/// The attempt that is being made.
+pub(crate) struct Running {
+    pub(crate) server: Arc<str>,
+    pub(crate) since: Instant,
+    /// Held for as long as the attempt runs.
+    pub(crate) lease: Option<Lease>,
+}
+
+/// Why the answer is not the upstream's own.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) reason: Option<&'static str>,
+    /// A reply that a hook decided on where only an error could be returned to Pingora.
+    pub(crate) reply: Option<LocalReply>,
+    /// The same for an error.
+    pub(crate) error: Option<Error>,
+    /// The request became a tunnel, which writes its own log line when it ends.
+    pub(crate) tunnelled: bool,
+    /// The first byte of the response was sent this long after the start.
+    pub(crate) answered: Option<Duration>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Running").field(&self.server).finish()
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn new(arrival: Arrival) -> Self {
+        Self::with_text(arrival, address_text(arrival.peer.ip()))
+    }
+
+    /// A request of which nothing is known yet but that it is here.
+    pub(crate) fn unknown() -> Self {
+        let nowhere = Arrival {
+            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
+            secure: false,
+        };
+        Self::with_text(nowhere, HeaderValue::from_static("unknown"))
+    }
+
+    pub(crate) fn on(connection: Arc<Connection>, secure: bool) -> Self {
+        let arrival = Arrival {
+            peer: connection.peer(),
+            secure,
+        };
+        let text = connection.peer_text().clone();
+        let mut cx = Self::with_text(arrival, text);
+        cx.connection = Some(connection);
+        cx
+    }
+
+    fn with_text(arrival: Arrival, peer_text: HeaderValue) -> Self {
+        Self {
+            started: Instant::now(),
+            peer: arrival.peer,
+            peer_trusted: false,
+            secure: arrival.secure,
+            client: arrival.peer.ip().to_canonical(),
+            client_text: peer_text.clone(),
+            peer_text,
+            request_id: HeaderValue::from_static(""),
+            host: None,
+            line: RequestLine {
+                method: Method::GET,
+                uri: Uri::default(),
+                version: Version::HTTP_11,
+            },
+            extensions: Extensions::new(),
+            wants_forwarded: false,
+            connection: None,
+            entered: SmallVec::new(),
+            left: false,
+            forward: None,
+            attempts: Attempts::default(),
+            verdict: Verdict::default(),
+        }
+    }
+
+    /// Takes in what the head says, as far as its sender is to be believed.
+    pub(crate) fn learn(&mut self, req: &RequestHeader, trusted: &TrustedProxies, wants_forwarded: bool) {
+        self.wants_forwarded = wants_forwarded;
+        self.peer_trusted = trusted.trusts(self.peer.ip());
+        if self.peer_trusted {
+            self.client = trusted.client(self.peer.ip(), &req.headers);
+            self.client_text = address_text(self.client);
+            if req
+                .headers
+                .get("x-forwarded-proto")
+                .is_some_and(|proto| proto == "https")
+            {
+                self.secure = true;
+            }
+        }
+        self.request_id = self
+            .believed_request_id(&req.headers)
+            .unwrap_or_else(new_request_id);
+        self.host = req.headers.get(HOST).cloned().or_else(|| {
+            let authority = req.uri.authority()?;
+            HeaderValue::try_from(authority.as_str()).ok()
+        });
+        self.line = RequestLine {
+            method: req.method.clone(),
+            uri: req.uri.clone(),
+            version: req.version,
+        };
+    }
+
+    /// A trusted proxy's request id, if it is short and plain enough to be written into logs as it is.
+    fn believed_request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let id = headers.get("x-request-id").filter(|_| self.peer_trusted)?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        (!id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(plain)).then(|| id.clone())
+    }
+
+    /// When the head of the request had arrived.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The same on the calendar.
+    pub fn started_at(&self) -> SystemTime {
+        SystemTime::now() - self.started.elapsed()
+    }
+
+    /// The address of the client: the connection's other end, or, where that is a trusted proxy, who it speaks for.
+    pub fn client_address(&self) -> IpAddr {
+        self.client
+    }
+
+    /// The address of the connection's other end.
+    pub fn peer_address(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
+    /// Whether the connection comes from a trusted proxy.
+    pub fn peer_is_trusted(&self) -> bool {
+        self.peer_trusted
+    }
+
+    /// `https` if the client speaks TLS, to us or to a trusted proxy, otherwise `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The host that the client asked for, port included, as it wrote it.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_ref().and_then(|host| host.to_str().ok())
+    }
+
+    /// The request line as it arrived.
+    pub fn request_line(&self) -> &RequestLine {
+        &self.line
+    }
+
+    /// The id that this request has in logs and for the upstream.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// The innermost route that the request has entered.
+    pub fn route(&self) -> Option<&Route> {
+        self.entered.last()
+    }
+
+    /// Which attempt this is, counted from 1; 0 before the first.
+    pub fn attempt(&self) -> u32 {
+        self.attempts.made
+    }
+
+    /// What modules have left for each other.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The same, to leave something.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    pub(crate) fn client_text(&self) -> &HeaderValue {
+        &self.client_text
+    }
+
+    pub(crate) fn peer_text(&self) -> &HeaderValue {
+        &self.peer_text
+    }
+
+    pub(crate) fn host_text(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
+    }
+
+    pub(crate) fn request_id_text(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    pub(crate) fn wants_forwarded(&self) -> bool {
+        self.wants_forwarded
+    }
+
+    /// Takes note that the request is now on this route.
+    pub(crate) fn enter(&mut self, route: Route) {
+        if let Some(metrics) = route.metrics() {
+            metrics.in_flight.inc();
+        }
+        self.entered.push(route);
+    }
+
+    /// The request is no longer in flight on its routes. They stay known, for the log.
+    pub(crate) fn leave_routes(&mut self) {
+        if !std::mem::replace(&mut self.left, true) {
+            self.entered
+                .iter()
+                .filter_map(Route::metrics)
+                .for_each(|metrics| metrics.in_flight.dec());
+        }
+    }
+
+    /// Ends the running attempt, if there is one, and tells its upstream.
+    pub(crate) fn finish_attempt(&mut self, failure: Option<&'static str>) {
+        let Some(Running { server, since, lease }) = self.attempts.running.take() else {
+            return;
+        };
+        drop(lease);
+        if let Some(forward) = &self.forward {
+            let status = self.attempts.upstream_status;
+            let elapsed = self.attempts.first_byte.unwrap_or_else(|| since.elapsed());
+            forward.upstream.finished(&Attempt {
+                server: &server,
+                status,
+                failure,
+                elapsed,
+            });
+        }
+    }
+}
+
+impl Drop for Context {
+    /// A module that panics must not leave its request or its attempt counted as running.
+    fn drop(&mut self) {
+        self.finish_attempt(Some("abandoned"));
+        self.leave_routes();
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn new_request_id() -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut bits = fastrand::u128(..);
+    let mut text = [0; 32];
+    for digit in &mut text {
+        *digit = HEX[(bits & 15) as usize];
+        bits >>= 4;
+    }
+    // Hexadecimal digits are valid header text.
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_32_digits_and_differ() {
+        let (a, b) = (new_request_id(), new_request_id());
+        assert_eq!(a.len(), 32);
+        assert_ne!(a, b);
+    }
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_not_believed() {
+        let trusted = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
+        for (sent, kept) in [
+            ("abc-123", true),
+            ("a b", false),
+            ("a\"b", false),
+            ("", false),
+            (&"x".repeat(129), false),
+        ] {
+            let mut req = RequestHeader::build("GET", b"/", None).unwrap();
+            req.insert_header("X-Request-Id", sent).unwrap();
+            let mut cx = Context::new(Arrival {
+                peer: "127.0.0.1:1".parse().unwrap(),
+                secure: false,
+            });
+            cx.learn(&req, &trusted, false);
+            assert_eq!(cx.request_id() == sent, kept, "{sent:?}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The engine: the one `ProxyHttp`.
+//!
+//! # The life of a request
+//!
+//! | Pingora's phase | what happens | where |
+//! |---|---|---|
+//! | `new_ctx` | the config of the moment is taken hold of; it stays until the log line | here |
+//! | `early_request_filter` | timeouts are set, client address and request id found out | [`arrive`] |
+//! | `request_filter` | the head is checked, its path normalised; route, filters, service; a reply is sent or a tunnel opened | [`arrive`], [`exit`], [`crate::websocket`] |
+//! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
+//! | `upstream_request_filter` | forward headers | [`crate::forward`] |
+//! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
+//! | `response_filter` | filters, last one first | [`exchange`] |
+//! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
+//! | `logging` | metrics, access log, the filters' log hooks | [`exit`] |
+//!
+//! Each phase below is a line or two that names who does the work.
+
+mod arrive;
+pub(crate) mod exchange;
+pub(crate) mod exit;
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::connectors::http::v1::Connector;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error as PingoraError, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::client::TrustedProxies;
+use crate::{Action, Context, Metrics, Service, forward, websocket};
+
+/// Runs a service on Pingora.
+pub struct Gateway<S> {
+    current: Swap<S>,
+    /// Connections that become tunnels. Pingora's own pool belongs to its own path.
+    tunnels: Connector,
+    cut_tunnels: watch::Sender<bool>,
+    metrics: Option<Metrics>,
+}
+
+/// What requests are served by at a given moment.
+#[derive(Debug)]
+pub struct Current<S> {
+    /// The service.
+    pub service: S,
+    /// All that is not part of the service.
+    pub settings: Settings,
+}
+
+/// The settings of a gateway.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The proxies whose forward headers are believed. Nobody by default.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether upstreams get RFC 7239 `Forwarded` too. Not by default.
+    pub forwarded: bool,
+    /// The access log. None by default.
+    pub access_log: Option<AccessLog>,
+    /// Between two reads of a request's body. 60 seconds by default.
+    pub body_timeout: Duration,
+    /// Between two writes of a response. 60 seconds by default.
+    pub send_timeout: Duration,
+    /// How long a connection may wait for its next request, where the accept loop does not see to it. 75 seconds by
+    /// default.
+    pub keepalive_timeout: Duration,
+    /// Bytes of a request line. 8 KiB by default; more is answered with 414.
+    pub max_request_line: usize,
+    /// Bytes of a request's head. 32 KiB by default; more is answered with 431.
+    pub max_header_size: usize,
+    /// Header fields of a request. 100 by default; more is answered with 431.
+    pub max_header_count: usize,
+}
+
+/// Exchanges what a gateway serves by, while it is serving. A request that has begun stays with what it began with.
+pub struct Swap<S>(Arc<ArcSwap<Current<S>>>);
+
+/// Pingora's context of one request.
+pub struct Exchange<S> {
+    current: Arc<Current<S>>,
+    cx: Context,
+}
+
+// === impl Gateway ===
+
+impl<S: Service> Gateway<S> {
+    /// A gateway with the default settings.
+    pub fn new(service: S) -> Self {
+        Self::with_settings(service, Settings::default())
+    }
+
+    /// A gateway with these settings.
+    pub fn with_settings(service: S, settings: Settings) -> Self {
+        let current = Arc::new(Current { service, settings });
+        Self {
+            current: Swap(Arc::new(ArcSwap::new(current))),
+            tunnels: Connector::new(None),
+            cut_tunnels: watch::Sender::new(false),
+            metrics: None,
+        }
+    }
+
+    /// Counts tunnels in `metrics`. Routes and upstreams have their handles already.
+    #[must_use]
+    pub fn metrics(self, metrics: &Metrics) -> Self {
+        Self {
+            metrics: Some(metrics.clone()),
+            ..self
+        }
+    }
+
+    /// A handle to exchange service and settings with.
+    pub fn swap(&self) -> Swap<S> {
+        self.current.clone()
+    }
+
+    /// Closes every tunnel that is open once `true` is sent: the last step of a shutdown.
+    pub fn tunnel_cutter(&self) -> watch::Sender<bool> {
+        self.cut_tunnels.clone()
+    }
+}
+
+impl<S> fmt::Debug for Gateway<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<S: Service> ProxyHttp for Gateway<S> {
+    type CTX = Exchange<S>;
+
+    fn new_ctx(&self) -> Exchange<S> {
+        Exchange {
+            current: self.current.load(),
+            cx: Context::unknown(),
+        }
+    }
+
+    /// Pingora's modules cost a box a request; compression will be a filter.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<()> {
+        arrive::greet(session, exchange);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<bool> {
+        match arrive::decide(session, exchange).await {
+            Ok(Action::Forward(forward)) => {
+                exchange::begin(session, &mut exchange.cx, forward);
+                Ok(false)
+            }
+            Ok(Action::Tunnel(tunnel)) => websocket::open(self, session, exchange, tunnel).await,
+            Ok(Action::Reply(reply)) => exit::send(session, &mut exchange.cx, reply).await,
+            Err(error) => exit::send(session, &mut exchange.cx, exit::reply_to(&error)).await,
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange<S>,
+    ) -> Result<Box<HttpPeer>> {
+        exchange::next_peer(session.req_header(), &mut exchange.cx).await
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        exchange: &mut Exchange<S>,
+        error: Box<PingoraError>,
+    ) -> Box<PingoraError> {
+        exchange::not_connected(&mut exchange.cx, error)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        reused: bool,
+        _: &HttpPeer,
+        _: RawFd,
+        _: Option<&Digest>,
+        exchange: &mut Exchange<S>,
+    ) -> Result<()> {
+        exchange::connected(&mut exchange.cx, reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        req: &mut RequestHeader,
+        exchange: &mut Exchange<S>,
+    ) -> Result<()> {
+        forward::apply(req, &exchange.cx)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        piece: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Exchange<S>,
+    ) -> Result<()> {
+        exchange::request_body(&mut exchange.cx, piece, end)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        res: &mut ResponseHeader,
+        exchange: &mut Exchange<S>,
+    ) -> Result<()> {
+        exchange::answered(&mut exchange.cx, res);
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        res: &mut ResponseHeader,
+        exchange: &mut Exchange<S>,
+    ) -> Result<()> {
+        exchange::response(session.req_header().version, res, &mut exchange.cx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        piece: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Exchange<S>,
+    ) -> Result<Option<Duration>> {
+        exchange::response_body(&mut exchange.cx, piece, end).map(|()| None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<PingoraError>,
+        exchange: &mut Exchange<S>,
+        reused: bool,
+    ) -> Box<PingoraError> {
+        exchange::interrupted(session, &mut exchange.cx, error, reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &PingoraError,
+        exchange: &mut Exchange<S>,
+    ) -> FailToProxy {
+        exit::fail(session, &mut exchange.cx, error).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&PingoraError>, exchange: &mut Exchange<S>) {
+        exit::log(session, exchange, error);
+    }
+
+    /// The access log tells of every request that failed, with its reason; see [`exit`] for what goes to the log.
+    fn suppress_error_log(&self, _: &Session, _: &Exchange<S>, _: &PingoraError) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Exchange<S>,
+        _: &PingoraError,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+// === access for the tunnel driver ===
+
+impl<S> Gateway<S> {
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.tunnels
+    }
+
+    pub(crate) fn cut(&self) -> watch::Receiver<bool> {
+        self.cut_tunnels.subscribe()
+    }
+
+    pub(crate) fn websocket_metrics(&self) -> Option<&crate::metrics::WebSocketMetrics> {
+        self.metrics.as_ref().map(Metrics::websockets)
+    }
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: TrustedProxies::default(),
+            forwarded: false,
+            access_log: None,
+            body_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            keepalive_timeout: Duration::from_secs(75),
+            max_request_line: 8 * 1024,
+            max_header_size: 32 * 1024,
+            max_header_count: 100,
+        }
+    }
+}
+
+// === impl Swap ===
+
+impl<S> Swap<S> {
+    /// Serves from now on by something else.
+    pub fn replace(&self, next: Current<S>) {
+        self.0.store(Arc::new(next));
+    }
+
+    /// What is served by now.
+    pub fn load(&self) -> Arc<Current<S>> {
+        self.0.load_full()
+    }
+}
+
+impl<S> Clone for Swap<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> fmt::Debug for Swap<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Swap").finish_non_exhaustive()
+    }
+}
+
+// === impl Exchange ===
+
+impl<S> Exchange<S> {
+    pub(crate) fn cx(&mut self) -> &mut Context {
+        &mut self.cx
+    }
+
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.current.settings.access_log.as_ref()
+    }
+}
+
+impl<S> fmt::Debug for Exchange<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("cx", &self.cx)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! A request arrives: who sent it, is its head acceptable, and what becomes of it.
+
+use std::borrow::Cow;
+
+use headwall_route::normalise as normal_path;
+use http::{StatusCode, Uri};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::{Exchange, Settings};
+use crate::connection::{Connection, Phase};
+use crate::context::Arrival;
+use crate::{Action, Context, Error, LocalReply, Service};
+
+/// How long a request body that nobody wants may take to be read off before the connection is closed instead.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Sets the connection's timeouts and learns who the client is.
+pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S>) {
+    let settings = &exchange.current.settings;
+    let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let mut cx = match Connection::of(session) {
+        Some(connection) => {
+            connection.enter(Phase::Exchange);
+            Context::on(connection, secure)
+        }
+        None => Context::new(Arrival {
+            peer: peer_of(session),
+            secure,
+        }),
+    };
+    // Never switch keep-alive back on: where Pingora has switched it off, framing was in doubt.
+    if session.get_keepalive().is_some() {
+        // With a connection of ours the stream keeps the time, so Pingora needs no timer: 0 means none.
+        let seconds = if cx.connection.is_some() {
+            0
+        } else {
+            settings.keepalive_timeout.as_secs().max(1)
+        };
+        session.set_keepalive(Some(seconds));
+    }
+    session.set_read_timeout(Some(settings.body_timeout));
+    session.set_write_timeout(Some(settings.send_timeout));
+    session.set_total_drain_timeout(Some(DRAIN));
+    cx.learn(
+        session.req_header(),
+        &settings.trusted_proxies,
+        settings.forwarded,
+    );
+    exchange.cx = cx;
+}
+
+/// Finds out what becomes of the request.
+pub(super) async fn decide<S: Service>(
+    session: &mut Session,
+    exchange: &mut Exchange<S>,
+) -> Result<Action, Error> {
+    let Exchange { current, cx } = exchange;
+    // HTTP/2 bounds its header list itself.
+    let raw_head = if session.is_http2() {
+        0
+    } else {
+        session.to_h1_raw().len()
+    };
+    let req = session.req_header_mut();
+    if let Err(reply) = check(req, raw_head, &current.settings).and_then(|()| normalise(req)) {
+        return Ok(Action::Reply(*reply));
+    }
+    current.service.call(req, cx).await
+}
+
+/// Where the other end is, when no accept loop of ours has told.
+fn peer_of(session: &Session) -> std::net::SocketAddr {
+    let inet = session.client_addr().and_then(|address| address.as_inet());
+    inet.copied()
+        .unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// Refuses a head that is too large, or that names no host where HTTP/1.1 demands one (RFC 9112, 3.2).
+fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<(), Box<LocalReply>> {
+    let refuse = |status, reason| Err(Box::new(LocalReply::error(status, reason)));
+    if req.raw_path().len() > settings.max_request_line {
+        return refuse(StatusCode::URI_TOO_LONG, "request_line_too_long");
+    }
+    if raw_head > settings.max_header_size || req.headers.len() > settings.max_header_count {
+        return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large");
+    }
+    if req.version == http::Version::HTTP_11 && !req.headers.contains_key(http::header::HOST) {
+        return refuse(StatusCode::BAD_REQUEST, "missing_host");
+    }
+    Ok(())
+}
+
+/// Brings the path into the one form that is matched and forwarded.
+fn normalise(req: &mut RequestHeader) -> Result<(), Box<LocalReply>> {
+    let refuse = |why: String| {
+        let reply = LocalReply::error(StatusCode::BAD_REQUEST, "invalid_path");
+        Err(Box::new(
+            reply.message(format!("The request's path is malformed: {why}.")),
+        ))
+    };
+    let raw = req.raw_path();
+    if raw == b"*" {
+        return Ok(());
+    }
+    if !req.raw_path_is_utf8() {
+        return refuse("it is not UTF-8".into());
+    }
+    // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
+    let is_origin_form = raw.first() == Some(&b'/');
+    let normal = match normal_path(req.uri.path()) {
+        Ok(normal) => normal,
+        Err(error) => return refuse(error.to_string()),
+    };
+    if is_origin_form && matches!(normal, Cow::Borrowed(_)) {
+        return Ok(());
+    }
+    let target = match req.uri.query() {
+        Some(query) => format!("{normal}?{query}"),
+        None => normal.into_owned(),
+    };
+    match Uri::try_from(target) {
+        Ok(uri) => req.set_uri(uri),
+        Err(error) => return refuse(error.to_string()),
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The exchange with an upstream: attempts, bodies, responses.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::{TRANSFER_ENCODING, UPGRADE};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error as PingoraError, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use crate::context::Running;
+use crate::error::Failure;
+use crate::service::Forward;
+use crate::{Context, Error, Flow, Phases, Unavailable};
+
+/// The name of errors that stand for something in the context's verdict.
+const DECIDED: ErrorType = ErrorType::Custom("decided");
+
+/// The request is to go to an upstream.
+pub(super) fn begin(session: &mut Session, cx: &mut Context, forward: Arc<Forward>) {
+    let req = session.req_header_mut();
+    // No service has taken the upgrade on, so it is not offered to the upstream either (RFC 9110, 7.8).
+    if req.headers.contains_key(UPGRADE) {
+        req.remove_header(&UPGRADE);
+    }
+    cx.forward = Some(forward);
+}
+
+/// Picks the server for the next attempt.
+pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<Box<HttpPeer>> {
+    let Some(forward) = cx.forward.clone() else {
+        return Err(decided(cx, Error::Exchange(Failure::Internal)));
+    };
+    cx.attempts.made += 1;
+    let upstream = &forward.upstream;
+    let peer = match upstream.inner().peer(req, cx).await {
+        Ok(peer) => peer,
+        Err(Unavailable::NoHealthyServer { retry_after }) => {
+            return Err(decided(
+                cx,
+                Error::NoHealthyServer {
+                    upstream: upstream.name().clone(),
+                    retry_after,
+                },
+            ));
+        }
+        Err(Unavailable::Failed(source)) => {
+            return Err(decided(
+                cx,
+                Error::NoPeer {
+                    upstream: upstream.name().clone(),
+                    source,
+                },
+            ));
+        }
+        Err(Unavailable::Refused(reply)) => {
+            cx.verdict.reply = Some(*reply);
+            return Err(PingoraError::new_in(DECIDED));
+        }
+    };
+    let (mut http, server, lease) = peer.into_parts();
+    let timeouts = &forward.timeouts;
+    let options = &mut http.options;
+    options.connection_timeout = Some(timeouts.connect);
+    options.total_connection_timeout = Some(timeouts.connect);
+    options.write_timeout = Some(timeouts.send);
+    // Pingora has one timer for all reads. The first byte has a deadline of its own (see `connected`), so this one
+    // must not come before it.
+    options.read_timeout = Some(timeouts.read.max(timeouts.first_byte));
+    cx.attempts.server = Some(server.clone());
+    cx.attempts.running = Some(Running {
+        server,
+        since: Instant::now(),
+        lease,
+    });
+    Ok(http)
+}
+
+/// The server could not be connected to. Nothing was sent, so another attempt is always safe.
+pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
+    cx.finish_attempt(Some(Failure::of(&error).reason()));
+    error.set_retry(attempts_are_left(cx));
+    error
+}
+
+/// A connection to the server is there.
+pub(crate) fn connected(cx: &mut Context, reused: bool) {
+    let Some(running) = &cx.attempts.running else {
+        return;
+    };
+    if !reused {
+        cx.attempts.connect = Some(running.since.elapsed());
+    }
+    if let (Some(connection), Some(forward)) = (&cx.connection, &cx.forward) {
+        connection.give_up_after(forward.timeouts.first_byte);
+    }
+}
+
+/// The head of the response is there.
+pub(crate) fn answered(cx: &mut Context, res: &ResponseHeader) {
+    if res.status.is_informational() {
+        return;
+    }
+    if let Some(connection) = &cx.connection {
+        connection.never_give_up();
+    }
+    cx.attempts.upstream_status = Some(res.status);
+    cx.attempts.first_byte = cx
+        .attempts
+        .running
+        .as_ref()
+        .map(|running| running.since.elapsed());
+}
+
+/// The exchange broke off. Another attempt is made only where it cannot be noticed: the connection had been kept
+/// alive and was dead, the method is idempotent (RFC 9110, 9.2.2), and no filter has seen a part of the body.
+pub(super) fn interrupted(
+    session: &mut Session,
+    cx: &mut Context,
+    mut error: Box<PingoraError>,
+    reused: bool,
+) -> Box<PingoraError> {
+    cx.finish_attempt(Some(Failure::of(&error).reason()));
+    let replayable = session.req_header().method.is_idempotent()
+        && !session.as_ref().retry_buffer_truncated()
+        && !cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));
+    if replayable && attempts_are_left(cx) {
+        error.retry.decide_reuse(reused);
+    } else {
+        error.set_retry(false);
+    }
+    error
+}
+
+/// Shows a piece of the request's body to the filters that want it.
+pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+    for index in 0..cx.entered.len() {
+        if !cx.entered[index].has(Phases::REQUEST_BODY) {
+            continue;
+        }
+        let route = cx.entered[index].clone();
+        match route.request_body(piece, end, cx) {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Reply(reply)) => {
+                cx.verdict.reply = Some(reply);
+                return Err(PingoraError::new_in(DECIDED));
+            }
+            Err(error) => return Err(decided(cx, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Passes the head of a response through the filters, last one first.
+pub(crate) fn response(version: Version, res: &mut ResponseHeader, cx: &mut Context) -> Result<()> {
+    // An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
+    if version < Version::HTTP_11 {
+        res.remove_header(&TRANSFER_ENCODING);
+    }
+    for index in (0..cx.entered.len()).rev() {
+        if cx.entered[index].has(Phases::RESPONSE) {
+            let route = cx.entered[index].clone();
+            route.response(res, cx).map_err(|error| decided(cx, error))?;
+        }
+    }
+    cx.verdict.answered = Some(cx.started().elapsed());
+    Ok(())
+}
+
+/// Shows a piece of the response's body to the filters that want it.
+pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+    for index in (0..cx.entered.len()).rev() {
+        if cx.entered[index].has(Phases::RESPONSE_BODY) {
+            let route = cx.entered[index].clone();
+            route
+                .response_body(piece, end, cx)
+                .map_err(|error| decided(cx, error))?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn attempts_are_left(cx: &Context) -> bool {
+    cx.forward
+        .as_ref()
+        .is_some_and(|forward| cx.attempts.made < forward.attempts)
+}
+
+/// Keeps an error for `fail_to_proxy`, which turns it into a reply, and gives Pingora one that stands for it.
+fn decided(cx: &mut Context, error: Error) -> Box<PingoraError> {
+    cx.verdict.error = Some(error);
+    PingoraError::new_in(DECIDED)
+}

@@ -1,0 +1,237 @@
+//! The one exit for every reply that is made here, and the end of every request.
+
+use futures_util::StreamExt;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, VARY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use pingora_error::{Error as PingoraError, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::{FailToProxy, Session};
+
+use super::{Exchange, exchange};
+use crate::access_log::Record;
+use crate::connection::Phase;
+use crate::error::Failure;
+use crate::reply::{Body, BodyStream, Representation};
+use crate::{Context, Error, LocalReply, Outcome};
+
+/// Turns an error into the reply for the client, and tells the log what the client is not told.
+pub(super) fn reply_to(error: &Error) -> LocalReply {
+    match error {
+        Error::Module { .. } | Error::NoPeer { .. } => log::error!("{}", chain(error)),
+        Error::NoHealthyServer { .. } | Error::Exchange(_) => log::debug!("{error}"),
+    }
+    error.reply()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Sends a reply. The answer is what `request_filter` reports: the response is written.
+pub(crate) async fn send(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Result<bool> {
+    if let Err(error) = write(session, cx, reply).await {
+        // The client has gone, or never reads: nothing more can be said to it.
+        log::debug!("a reply could not be written: {error}");
+        cx.verdict.reason = Some("client_closed");
+        session.set_keepalive(None);
+    }
+    Ok(true)
+}
+
+async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Result<()> {
+    cx.verdict.reason = reply.reason();
+    let req = session.req_header();
+    let (version, is_head) = (req.version, req.method == Method::HEAD);
+    let (mut res, mut body) = compose(reply, &req.headers)?;
+    if exchange::response(version, &mut res, cx).is_err() {
+        // A filter failed on the reply. Its error is answered without filters, so that this ends.
+        let error = cx
+            .verdict
+            .error
+            .take()
+            .unwrap_or(Error::Exchange(Failure::Internal));
+        cx.verdict.reason = Some(error.reason());
+        (res, body) = compose(reply_to(&error), &session.req_header().headers)?;
+    }
+    frame(&mut res, &body, version)?;
+    let has_body = !is_head && may_have_body(res.status);
+    match body {
+        Body::Stream(pieces) if has_body => {
+            session.write_response_header(Box::new(res), false).await?;
+            stream(session, pieces).await
+        }
+        Body::Full(bytes) if has_body && !bytes.is_empty() => {
+            session.write_response_header(Box::new(res), false).await?;
+            session.write_response_body(Some(bytes), true).await
+        }
+        Body::Full(_) | Body::Stream(_) | Body::Error(_) => {
+            session.write_response_header(Box::new(res), true).await?;
+            session.write_response_body(None, true).await
+        }
+    }
+}
+
+/// The head and the body, errors in the client's preferred representation.
+fn compose(reply: LocalReply, request: &HeaderMap) -> Result<(ResponseHeader, Body)> {
+    let reason = reply.reason();
+    let (status, headers, body) = reply.into_parts();
+    let mut res = ResponseHeader::build(status, Some(headers.len() + 8))?;
+    for (name, value) in &headers {
+        res.append_header(name, value.clone())?;
+    }
+    let body = match body {
+        Body::Error(sentence) => {
+            let form = Representation::preferred(request);
+            res.insert_header(CONTENT_TYPE, form.content_type())?;
+            res.insert_header("Cache-Control", HeaderValue::from_static("no-store"))?;
+            res.append_header(VARY, HeaderValue::from_static("Accept"))?;
+            Body::Full(form.write(status, &sentence, reason))
+        }
+        body @ (Body::Full(_) | Body::Stream(_)) => body,
+    };
+    Ok((res, body))
+}
+
+/// Says how long the body is, or how its end will be known.
+fn frame(res: &mut ResponseHeader, body: &Body, version: Version) -> Result<()> {
+    if !may_have_body(res.status) {
+        res.remove_header(&CONTENT_LENGTH);
+        return Ok(());
+    }
+    match body {
+        Body::Full(bytes) => res.insert_header(CONTENT_LENGTH, HeaderValue::from(bytes.len())),
+        Body::Stream(_) if version == Version::HTTP_11 => {
+            res.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+        }
+        Body::Stream(_) | Body::Error(_) => Ok(()),
+    }
+}
+
+fn may_have_body(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// Sends pieces as they come, and stops when the client leaves, even between two of them.
+async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
+    let watch_client = session.is_body_empty();
+    loop {
+        let piece = tokio::select! {
+            biased;
+            piece = pieces.next() => piece,
+            gone = session.downstream_session.read_body_or_idle(true), if watch_client => return gone.map(drop),
+        };
+        match piece
+            .transpose()
+            .map_err(|source| PingoraError::because(ErrorType::InternalError, "streamed reply", source))?
+        {
+            // An empty piece would end a chunked body.
+            Some(piece) if piece.is_empty() => {}
+            Some(piece) => session.write_response_body(Some(piece), false).await?,
+            None => return session.write_response_body(None, true).await,
+        }
+    }
+}
+
+/// Answers a request that Pingora could not get done.
+pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &PingoraError) -> FailToProxy {
+    let failure = failure(cx, error);
+    cx.finish_attempt(Some(failure.reason()));
+    let reply = match (cx.verdict.reply.take(), cx.verdict.error.take()) {
+        (Some(reply), _) => reply,
+        (None, Some(error)) => reply_to(&error),
+        (None, None) => reply_to(&Error::Exchange(failure)),
+    };
+    let status = reply.status().as_u16();
+    session.set_keepalive(None);
+    if session
+        .response_written()
+        .is_some_and(|res| !res.status.is_informational())
+        || failure.is_client_gone()
+    {
+        cx.verdict.reason = Some(failure.reason());
+        return FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        };
+    }
+    if let Err(error) = write(session, cx, reply).await {
+        log::debug!("a reply could not be written: {error}");
+    } else if let Err(error) = session.downstream_session.drain_request_body().await {
+        // What the client is still sending is read off for a moment: closing at once would reset the connection
+        // and destroy the reply on its way (RFC 9112, 9.6).
+        log::debug!("the rest of the request was not read: {error}");
+    }
+    FailToProxy {
+        error_code: status,
+        can_reuse_downstream: false,
+    }
+}
+
+/// What Pingora's error means, given what the stream has done on our behalf.
+fn failure(cx: &Context, error: &PingoraError) -> Failure {
+    match &cx.connection {
+        Some(connection) if connection.has_given_up() => Failure::ReadTimeout,
+        Some(_) | None => Failure::of(error),
+    }
+}
+
+/// The request is over.
+pub(super) fn log<S>(session: &mut Session, exchange: &mut Exchange<S>, error: Option<&PingoraError>) {
+    if let Some(connection) = &exchange.cx.connection {
+        connection.never_give_up();
+        connection.enter(Phase::Idle);
+    }
+    if exchange.cx.verdict.tunnelled {
+        return;
+    }
+    let failure = error.map(|error| failure(&exchange.cx, error));
+    let cx = &mut exchange.cx;
+    cx.finish_attempt(failure.map(Failure::reason));
+    let outcome = Outcome {
+        status: session.response_written().map(|res| res.status),
+        reason: cx.verdict.reason.or(failure.map(Failure::reason)),
+        duration: cx.started().elapsed(),
+        bytes_received: session.body_bytes_read() as u64,
+        bytes_sent: session.body_bytes_sent() as u64,
+    };
+    count(cx, &outcome);
+    cx.leave_routes();
+    for route in &exchange.cx.entered {
+        route.log(&outcome, &exchange.cx);
+    }
+    write_line(exchange, &session.req_header().headers, &outcome, "http");
+}
+
+/// Adds a request to its route's numbers.
+pub(crate) fn count(cx: &Context, outcome: &Outcome) {
+    let Some(metrics) = cx.route().and_then(crate::Route::metrics) else {
+        return;
+    };
+    metrics.counts.request(
+        &cx.request_line().method,
+        outcome.status.unwrap_or(StatusCode::BAD_REQUEST),
+    );
+    if let Some(reason) = outcome.reason {
+        metrics.counts.local_reply(reason);
+    }
+    metrics.duration.observe(outcome.duration.as_secs_f64());
+    if let Some(answered) = cx.verdict.answered {
+        metrics.first_byte.observe(answered.as_secs_f64());
+    }
+    metrics.received.inc_by(outcome.bytes_received);
+    metrics.sent.inc_by(outcome.bytes_sent);
+}
+
+fn write_line<S>(exchange: &Exchange<S>, headers: &HeaderMap, outcome: &Outcome, kind: &'static str) {
+    let wanted = exchange.cx.entered.iter().all(|route| route.access_log);
+    if let Some(access_log) = exchange.access_log().filter(|_| wanted) {
+        access_log.write(&Record::of(&exchange.cx, headers, outcome, kind));
+    }
+}

@@ -1,0 +1,194 @@
+//! How config becomes filters, services and upstreams.
+//!
+//! A [`Module`] is a settings type that knows how to build one of the three. The config reader fills the settings in
+//! by their type, so a misspelt key in a module of yours is reported like one of ours: file, line, column, suggestion.
+//! [`Build`] is what a module finds around it while it builds.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::units::UpstreamRef;
+use crate::{BoxError, Metrics, NamedUpstream};
+
+/// Settings of a filter, a service or an upstream, and how to make one of them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use headwall_core::{async_trait, BoxError, Build, Context, Filter, Module, ResponseHeader};
+///
+/// /// Tells the client who was here.
+/// #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema, garde::Validate)]
+/// #[serde(deny_unknown_fields)]
+/// struct Signature {
+///     /// The header's value.
+///     #[garde(length(min = 1))]
+///     text: String,
+/// }
+///
+/// impl Module for Signature {
+///     type Makes = dyn Filter;
+///
+///     fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
+///         Ok(Arc::new(Sign(self.text.parse()?)))
+///     }
+/// }
+///
+/// struct Sign(http::HeaderValue);
+///
+/// impl Filter for Sign {
+///     fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
+///         Ok(res.insert_header("X-Signature", self.0.clone())?)
+///     }
+/// }
+/// ```
+pub trait Module:
+    DeserializeOwned + Serialize + JsonSchema + garde::Validate<Context = ()> + fmt::Debug + Send + Sync + 'static
+{
+    /// `dyn Filter`, `dyn Service` or `dyn Upstream`.
+    type Makes: ?Sized + Send + Sync;
+
+    /// Makes one. Called for each place in the config that names the module, at the start and at every reload.
+    fn build(&self, cx: &mut Build<'_>) -> Result<Arc<Self::Makes>, BoxError>;
+}
+
+/// What a module finds around it while it is built.
+pub struct Build<'a> {
+    name: &'a str,
+    place: &'a str,
+    upstreams: &'a HashMap<String, Arc<NamedUpstream>>,
+    metrics: &'a Metrics,
+    shared: &'a Shared,
+    warm_up: &'a mut Vec<WarmUp>,
+}
+
+/// Work to be done before the first request, such as a first health check.
+pub type WarmUp = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// State that outlives a reload.
+///
+/// A value lives as long as somebody holds it. While a new config is being built the old one is still there, so what
+/// is asked for under the same key is found again, and what no config asks for any more is dropped with the old one.
+#[derive(Default)]
+pub struct Shared(Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>);
+
+// === impl Build ===
+
+impl<'a> Build<'a> {
+    /// The surroundings of one module. `place` is unique to it within the config, such as `app/login`.
+    pub fn new(
+        name: &'a str,
+        place: &'a str,
+        upstreams: &'a HashMap<String, Arc<NamedUpstream>>,
+        metrics: &'a Metrics,
+        shared: &'a Shared,
+        warm_up: &'a mut Vec<WarmUp>,
+    ) -> Self {
+        Self {
+            name,
+            place,
+            upstreams,
+            metrics,
+            shared,
+            warm_up,
+        }
+    }
+
+    /// The name under which the config mentions the module: its own for an upstream, its kind's for the others.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Where the module stands: site and route, or `upstreams`.
+    pub fn place(&self) -> &str {
+        self.place
+    }
+
+    /// An upstream by its name. The config reader has checked that the name exists.
+    pub fn upstream(&self, name: &UpstreamRef) -> Result<Arc<NamedUpstream>, BoxError> {
+        let found = self.upstreams.get(name.as_str());
+        found
+            .cloned()
+            .ok_or_else(|| format!("there is no upstream called {name:?}", name = name.as_str()).into())
+    }
+
+    /// The server's metrics, to register one's own. Resolve labels here, not per request.
+    pub fn metrics(&self) -> &Metrics {
+        self.metrics
+    }
+
+    /// State that outlives a reload, made now unless the running config already has it.
+    ///
+    /// Put into the key everything that makes it a different thing when it changes: place, settings, rate.
+    pub fn shared<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        self.shared.obtain(&format!("{} {key}", self.name), make)
+    }
+
+    /// Has something done before the new config takes its first request. The server waits for it, but not forever.
+    pub fn before_traffic(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.warm_up.push(Box::pin(work));
+    }
+}
+
+impl fmt::Debug for Build<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Build")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn obtain<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let key = (TypeId::of::<T>(), key.to_owned());
+        let mut kept = self.0.lock();
+        let found = kept.get(&key).and_then(Weak::upgrade);
+        if let Some(found) = found.and_then(|any| any.downcast::<T>().ok()) {
+            return found;
+        }
+        let made = Arc::new(make());
+        let any: Arc<dyn Any + Send + Sync> = made.clone();
+        kept.retain(|_, value| value.strong_count() > 0);
+        kept.insert(key, Arc::downgrade(&any));
+        made
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.lock().keys().map(|(_, key)| key))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_state_lives_as_long_as_a_config_holds_it() {
+        let shared = Shared::default();
+        let old = shared.obtain("zone", || 1_u32);
+        let new = shared.obtain("zone", || 2_u32);
+        assert_eq!(*new, 1, "the running config has it already");
+        assert_eq!(
+            *shared.obtain("zone", || 3_u64),
+            3,
+            "another type is another thing"
+        );
+        drop((old, new));
+        assert_eq!(*shared.obtain("zone", || 5_u32), 5, "nobody held it any more");
+    }
+}

@@ -1,0 +1,131 @@
+//! The end of a route.
+//!
+//! A service looks at the head of a request and says what becomes of it. It never does the input and output itself:
+//! an [`Action`] is a value that the gateway carries out, so that timeouts, retries, headers, metrics and logs are
+//! the same for every service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_http::RequestHeader;
+
+use crate::upstream::NamedUpstream;
+use crate::{Context, Error, LocalReply};
+
+/// Ends a route: replies to a request or says where it goes.
+///
+/// By the time a service is called the path is normalised, the client address is known and the route's filters have
+/// passed the request. A service may change the head: what it leaves there is what an upstream receives.
+#[async_trait]
+pub trait Service: Send + Sync + 'static {
+    /// Decides what becomes of a request.
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error>;
+
+    /// One line for `headwall explain`.
+    fn describe(&self) -> String {
+        String::from("a service of its own")
+    }
+}
+
+#[async_trait]
+impl<S: Service + ?Sized> Service for Arc<S> {
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+        (**self).call(req, cx).await
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+#[must_use]
+pub enum Action {
+    /// The client gets this answer.
+    Reply(LocalReply),
+    /// The request goes to an upstream and its answer comes back, both streamed.
+    Forward(Arc<Forward>),
+    /// The request is a WebSocket handshake; it goes to an upstream and becomes a tunnel when that agrees.
+    Tunnel(Arc<Tunnel>),
+}
+
+/// How to forward. Made once, when a route is built, and shared by its requests.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Where to.
+    pub upstream: Arc<NamedUpstream>,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// How many times an attempt may be made in all, at least 1. A further attempt is only made when the one before
+    /// could not connect, or when a kept-alive connection turned out to be dead and the method is idempotent.
+    pub attempts: u32,
+}
+
+impl Forward {
+    /// Forwards with the default timeouts, trying a second server when the first cannot be connected to.
+    pub fn to(upstream: Arc<NamedUpstream>) -> Self {
+        Self {
+            upstream,
+            timeouts: Timeouts::default(),
+            attempts: 2,
+        }
+    }
+}
+
+/// How to tunnel.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    /// Where to, and how long the handshake may take.
+    pub forward: Arc<Forward>,
+    /// How long a tunnel may be silent in both directions before it is closed.
+    pub idle: Duration,
+    /// How long the other direction may go on after one side has closed its own.
+    pub linger: Duration,
+}
+
+impl Tunnel {
+    /// Silence allowed by default: an hour, because a quiet socket is not a dead one.
+    pub const IDLE: Duration = Duration::from_secs(3600);
+
+    /// Time to finish after one side has closed, by default.
+    pub const LINGER: Duration = Duration::from_secs(30);
+
+    /// A tunnel with the default limits.
+    pub fn to(upstream: Arc<NamedUpstream>) -> Self {
+        Self {
+            forward: Arc::new(Forward::to(upstream)),
+            idle: Self::IDLE,
+            linger: Self::LINGER,
+        }
+    }
+}
+
+/// How long the steps of an exchange with an upstream may take.
+///
+/// As in nginx, `send` and `read` are between two operations, never a total: a download that keeps moving is never
+/// cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To open a connection, TLS included. 5 seconds by default.
+    pub connect: Duration,
+    /// Between two writes of the request. 60 seconds by default.
+    pub send: Duration,
+    /// From the last byte of the request's head to the first byte of the response. 60 seconds by default.
+    pub first_byte: Duration,
+    /// Between two reads of the response. 60 seconds by default.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            connect: Duration::from_secs(5),
+            send: minute,
+            first_byte: minute,
+            read: minute,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Opens a tunnel: asks the upstream, and when it agrees, takes both streams out of HTTP.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v1::client::HttpSession as Origin;
+use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error as PingoraError, ErrorType, OrErr, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::handshake;
+use super::relay::Limits;
+use super::task::Task;
+use crate::gateway::{Exchange, exchange};
+use crate::{Context, Gateway, Service, Tunnel, forward};
+
+/// Headers of one hop only, which an answer does not bring along (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "te", "trailer"];
+
+/// What stands in for the client's session once its stream is gone.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: tunnel\r\n\r\n";
+
+/// Asks the upstream for a tunnel. The answer is what `request_filter` reports: a response is written.
+pub(crate) async fn open<S: Service>(
+    gateway: &Gateway<S>,
+    session: &mut Session,
+    exchange: &mut Exchange<S>,
+    tunnel: Arc<Tunnel>,
+) -> Result<bool> {
+    let cx = exchange.cx();
+    cx.forward = Some(tunnel.forward.clone());
+    let Asked {
+        mut origin,
+        peer,
+        mut res,
+    } = ask(gateway, session.req_header(), cx).await?;
+    if res.status != StatusCode::SWITCHING_PROTOCOLS {
+        pass_refusal(session, cx, &mut origin, res).await?;
+        gateway
+            .connector()
+            .release_http_session(origin, &*peer, peer.options.idle_timeout)
+            .await;
+        return Ok(true);
+    }
+    if !handshake::is_accepted(session.req_header(), &res) {
+        cx.finish_attempt(Some("upstream_invalid_response"));
+        let error = PingoraError::explain(ErrorType::InvalidHTTPHeader, "another handshake was accepted");
+        return Err(error.into_up());
+    }
+    exchange::response(session.req_header().version, &mut res, cx)?;
+    session.write_response_header(res, false).await?;
+
+    // Both sides may have spoken already: the server behind its 101, the client behind its request.
+    let from_client = session
+        .as_downstream_mut()
+        .read_request_body()
+        .now_or_never()
+        .transpose()?
+        .flatten();
+    let from_origin = origin.read_body_bytes().now_or_never().transpose()?.flatten();
+    let early = (
+        from_client.unwrap_or_default().into(),
+        from_origin.unwrap_or_default().into(),
+    );
+    let headers = session.req_header().headers.clone();
+    let client = take_stream(session).await?;
+
+    let limits = Limits {
+        idle: tunnel.idle,
+        linger: tunnel.linger,
+    };
+    let access_log = exchange.access_log().cloned();
+    let cx = std::mem::replace(exchange.cx(), Context::unknown());
+    exchange.cx().verdict.tunnelled = true;
+    Task {
+        client,
+        origin: origin.into_inner(),
+        early,
+        limits,
+        cx,
+        headers,
+        access_log,
+    }
+    .start(gateway.websocket_metrics(), gateway.cut());
+    Ok(true)
+}
+
+/// A server's answer to the handshake.
+struct Asked {
+    origin: Origin,
+    peer: Box<HttpPeer>,
+    res: Box<ResponseHeader>,
+}
+
+/// Sends the handshake to one server after the other, as far as that cannot be noticed.
+async fn ask<S>(gateway: &Gateway<S>, req: &RequestHeader, cx: &mut Context) -> Result<Asked> {
+    loop {
+        let mut peer = exchange::next_peer(req, cx).await?;
+        // WebSocket over HTTP/2 is another protocol (RFC 8441).
+        peer.options.alpn = ALPN::H1;
+        let (mut origin, reused) = match gateway.connector().get_http_session(&*peer).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                let error = exchange::not_connected(cx, error.into_up());
+                if error.retry() {
+                    continue;
+                }
+                return Err(error);
+            }
+        };
+        exchange::connected(cx, reused);
+        match handshake_with(&mut origin, &peer, req, cx).await {
+            Ok(res) => {
+                exchange::answered(cx, &res);
+                return Ok(Asked { origin, peer, res });
+            }
+            // A kept-alive connection may have died in the pool; a GET can be sent again.
+            Err(_) if reused && exchange::attempts_are_left(cx) => cx.finish_attempt(Some("upstream_closed")),
+            Err(error) => return Err(error.into_up()),
+        }
+    }
+}
+
+async fn handshake_with(
+    origin: &mut Origin,
+    peer: &HttpPeer,
+    req: &RequestHeader,
+    cx: &Context,
+) -> Result<Box<ResponseHeader>> {
+    origin.read_timeout = peer.options.read_timeout;
+    origin.write_timeout = peer.options.write_timeout;
+    origin
+        .write_request_header(Box::new(upstream_request(req, cx)?))
+        .await?;
+    loop {
+        let res = origin.read_resp_header_parts().await?;
+        if res.status == StatusCode::SWITCHING_PROTOCOLS || !res.status.is_informational() {
+            return Ok(res);
+        }
+    }
+}
+
+/// The client's request with one hop's headers exchanged for the next one's.
+fn upstream_request(req: &RequestHeader, cx: &Context) -> Result<RequestHeader> {
+    let mut req = req.clone();
+    for name in HOP_BY_HOP
+        .iter()
+        .copied()
+        .chain(["proxy-authorization", "content-length"])
+    {
+        req.remove_header(name);
+    }
+    req.insert_header(CONNECTION, "Upgrade")?;
+    req.insert_header(UPGRADE, "websocket")?;
+    forward::apply(&mut req, cx)?;
+    Ok(req)
+}
+
+/// The server did not agree: its answer is an ordinary response.
+async fn pass_refusal(
+    session: &mut Session,
+    cx: &mut Context,
+    origin: &mut Origin,
+    mut res: Box<ResponseHeader>,
+) -> Result<()> {
+    for name in HOP_BY_HOP {
+        res.remove_header(name);
+    }
+    res.remove_header(&UPGRADE);
+    let bodyless = origin.is_body_done();
+    if !bodyless && !res.headers.contains_key(CONTENT_LENGTH) && !res.headers.contains_key(TRANSFER_ENCODING)
+    {
+        res.insert_header(TRANSFER_ENCODING, "chunked")?;
+    }
+    exchange::response(session.req_header().version, &mut res, cx)?;
+    session.write_response_header(res, bodyless).await?;
+    while let Some(piece) = origin.read_body_bytes().await.map_err(|error| error.into_up())? {
+        // An empty piece would end a chunked body.
+        if !piece.is_empty() {
+            session.write_response_body(Some(piece), false).await?;
+        }
+    }
+    session.write_response_body(None, true).await
+}
+
+/// Takes the client's stream out of its session, and leaves one in its place that Pingora can finish.
+async fn take_stream(session: &mut Session) -> Result<Stream> {
+    let mut stand_in = ServerSession::new_http1(Box::new(Cursor::new(STAND_IN.to_vec())));
+    stand_in
+        .read_request()
+        .await
+        .or_err(ErrorType::InternalError, "the stand-in is not a request")?;
+    stand_in.set_keepalive(None);
+    match *std::mem::replace(&mut session.downstream_session, Box::new(stand_in)) {
+        ServerSession::H1(client) => Ok(client.into_inner()),
+        ServerSession::H2(_) | ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
+            PingoraError::e_explain(
+                ErrorType::InternalError,
+                "only an HTTP/1.1 connection can become a tunnel",
+            )
+        }
+    }
+}

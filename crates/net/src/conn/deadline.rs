@@ -1,0 +1,90 @@
+//! The clock of a connection.
+//!
+//! One timer for everything. It is never set further ahead than the shortest limit that might begin meanwhile, the
+//! one for a request head, so that going from one phase to another changes two words of memory and no timer wheel:
+//! when the timer fires early, it is set to what is due then.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use headwall_core::connection::{Connection, Phase};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::Limits;
+
+/// What has taken too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The next request did not begin.
+    Keepalive,
+    /// A request's head, once begun, was not complete.
+    Head,
+    /// An upstream's answer did not begin.
+    Exchange,
+}
+
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    limits: Limits,
+    timer: Pin<Box<Sleep>>,
+    phase: Phase,
+    since: Instant,
+    is_first: bool,
+}
+
+impl Deadlines {
+    pub(super) fn new(limits: Limits) -> Self {
+        let now = Instant::now();
+        let timer = Box::pin(sleep_until(now + limits.header_timeout));
+        Self {
+            limits,
+            timer,
+            phase: Phase::Idle,
+            since: now,
+            is_first: true,
+        }
+    }
+
+    /// Pending while there is time left.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Poll<Expired> {
+        let phase = connection.phase();
+        if phase != self.phase {
+            self.is_first &= phase != Phase::Exchange;
+            (self.phase, self.since) = (phase, Instant::now());
+        }
+        let Some((due, expired)) = self.due(connection) else {
+            return Poll::Pending;
+        };
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= due {
+                return Poll::Ready(expired);
+            }
+            self.timer
+                .as_mut()
+                .reset(due.min(now + self.limits.header_timeout));
+        }
+    }
+
+    fn due(&self, connection: &Connection) -> Option<(Instant, Expired)> {
+        let Limits {
+            header_timeout,
+            keepalive_timeout,
+            ..
+        } = self.limits;
+        match self.phase {
+            Phase::Idle if self.is_first => Some((self.since + header_timeout, Expired::Keepalive)),
+            Phase::Idle => Some((self.since + keepalive_timeout, Expired::Keepalive)),
+            Phase::Head => Some((self.since + header_timeout, Expired::Head)),
+            Phase::Exchange => connection
+                .deadline()
+                .map(|due| (Instant::from_std(due), Expired::Exchange)),
+            Phase::Tunnel => None,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How an exchange can fail to bring a whole reply; for tests of faults these are the results.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use super::reply::Reply;
+use crate::deadline::PATIENCE;
+
+/// Why there is no whole reply.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Failed {
+    /// The connection could not be made.
+    #[error("could not connect to {address}: {source}")]
+    Connect {
+        /// Where to.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection ended before the head of a reply was there, or what came is no HTTP.
+    #[error("expected a reply, but the connection ended or brought no HTTP: {source}")]
+    NoReply {
+        /// What hyper said.
+        source: hyper::Error,
+    },
+    /// The head came, but not the whole body that it promised.
+    #[error("the body of the reply broke off: {source}\nwhat had come:\n{so_far}")]
+    BrokenOff {
+        /// What had been read by then.
+        so_far: Box<Reply>,
+        /// What hyper said.
+        source: hyper::Error,
+    },
+    /// No head of a reply came within [`PATIENCE`].
+    #[error("no reply came within {} s", PATIENCE.as_secs())]
+    NoReplyInTime,
+    /// Nothing more of the body came within [`PATIENCE`].
+    #[error(
+        "the body of the reply did not go on within {} s; a stream is read with `open`\nwhat had come:\n{so_far}",
+        PATIENCE.as_secs()
+    )]
+    Stalled {
+        /// What had been read by then.
+        so_far: Box<Reply>,
+    },
+}
+
+impl Failed {
+    /// What of the reply had come, when its head had.
+    #[must_use]
+    pub fn so_far(&self) -> Option<&Reply> {
+        match self {
+            Self::BrokenOff { so_far, .. } | Self::Stalled { so_far } => Some(so_far),
+            Self::Connect { .. } | Self::NoReply { .. } | Self::NoReplyInTime => None,
+        }
+    }
+}
