@@ -92,9 +92,7 @@ impl<'a> Record<'a> {
     pub(crate) fn of(cx: &'a Context, headers: &'a HeaderMap, outcome: &Outcome, kind: &'static str) -> Self {
         let line = cx.request_line();
         let text = |name| {
-            headers
-                .get(name)
-                .map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()))
+            headers.get(name).map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()))
         };
         Self {
             time: cx.started_at(),
@@ -106,9 +104,7 @@ impl<'a> Record<'a> {
             host: cx.host(),
             referer: text(header::REFERER).map(redact::owned_uri),
             user_agent: text(header::USER_AGENT),
-            status: outcome
-                .status
-                .map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16()),
+            status: outcome.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16()),
             bytes_received: outcome.bytes_received,
             bytes_sent: outcome.bytes_sent,
             duration: outcome.duration,

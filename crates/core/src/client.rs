@@ -69,53 +69,23 @@ mod tests {
     fn the_walk_stops_at_the_first_hop_that_is_not_trusted() {
         let trusted = TrustedProxies::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         let rows = [
-            (
-                "203.0.113.9",
-                &["198.51.100.1"][..],
-                "203.0.113.9",
-                "an untrusted peer is the client",
-            ),
+            ("203.0.113.9", &["198.51.100.1"][..], "203.0.113.9", "an untrusted peer is the client"),
             ("10.0.0.1", &[], "10.0.0.1", "no header, no better knowledge"),
             ("10.0.0.1", &["198.51.100.1"], "198.51.100.1", "one hop"),
-            (
-                "10.0.0.1",
-                &["1.2.3.4, 198.51.100.1"],
-                "198.51.100.1",
-                "the left one is an invention",
-            ),
-            (
-                "10.0.0.1",
-                &["198.51.100.1, 10.0.0.7"],
-                "198.51.100.1",
-                "a trusted hop is passed over",
-            ),
+            ("10.0.0.1", &["1.2.3.4, 198.51.100.1"], "198.51.100.1", "the left one is an invention"),
+            ("10.0.0.1", &["198.51.100.1, 10.0.0.7"], "198.51.100.1", "a trusted hop is passed over"),
             (
                 "10.0.0.1",
                 &["1.2.3.4", "198.51.100.1, 10.0.0.7"],
                 "198.51.100.1",
                 "several lines are one list",
             ),
-            (
-                "10.0.0.1",
-                &["10.0.0.9, 10.0.0.7"],
-                "10.0.0.9",
-                "all trusted: the leftmost",
-            ),
-            (
-                "10.0.0.1",
-                &["198.51.100.1, unknown"],
-                "10.0.0.1",
-                "rubbish ends the walk",
-            ),
+            ("10.0.0.1", &["10.0.0.9, 10.0.0.7"], "10.0.0.9", "all trusted: the leftmost"),
+            ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1", "rubbish ends the walk"),
             ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1", "with a port"),
             ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1", "in brackets"),
             ("fd00::1", &["2001:db8::1"], "2001:db8::1", "IPv6 peer"),
-            (
-                "::ffff:10.0.0.1",
-                &["::ffff:198.51.100.1"],
-                "198.51.100.1",
-                "IPv4 in IPv6 clothes",
-            ),
+            ("::ffff:10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1", "IPv4 in IPv6 clothes"),
             ("10.0.0.1", &[""], "10.0.0.1", "an empty header"),
         ];
         for (peer, lines, expected, row) in rows {

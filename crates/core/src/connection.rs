@@ -92,8 +92,7 @@ impl Connection {
 
     pub(crate) fn give_up_after(&self, wait: Duration) {
         let at = (self.opened.elapsed() + wait).as_millis();
-        self.give_up_at
-            .store(u64::try_from(at).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        self.give_up_at.store(u64::try_from(at).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
     }
 
     pub(crate) fn never_give_up(&self) {

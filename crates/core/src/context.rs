@@ -110,18 +110,12 @@ impl Context {
 
     /// A request of which nothing is known yet but that it is here.
     pub(crate) fn unknown() -> Self {
-        let nowhere = Arrival {
-            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
-            secure: false,
-        };
+        let nowhere = Arrival { peer: SocketAddr::from(([0, 0, 0, 0], 0)), secure: false };
         Self::with_text(nowhere, HeaderValue::from_static("unknown"))
     }
 
     pub(crate) fn on(connection: Arc<Connection>, secure: bool) -> Self {
-        let arrival = Arrival {
-            peer: connection.peer(),
-            secure,
-        };
+        let arrival = Arrival { peer: connection.peer(), secure };
         let text = connection.peer_text().clone();
         let mut cx = Self::with_text(arrival, text);
         cx.connection = Some(connection);
@@ -139,11 +133,7 @@ impl Context {
             peer_text,
             request_id: HeaderValue::from_static(""),
             host: None,
-            line: RequestLine {
-                method: Method::GET,
-                uri: Uri::default(),
-                version: Version::HTTP_11,
-            },
+            line: RequestLine { method: Method::GET, uri: Uri::default(), version: Version::HTTP_11 },
             extensions: Extensions::new(),
             wants_forwarded: false,
             connection: None,
@@ -162,26 +152,16 @@ impl Context {
         if self.peer_trusted {
             self.client = trusted.client(self.peer.ip(), &req.headers);
             self.client_text = address_text(self.client);
-            if req
-                .headers
-                .get("x-forwarded-proto")
-                .is_some_and(|proto| proto == "https")
-            {
+            if req.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https") {
                 self.secure = true;
             }
         }
-        self.request_id = self
-            .believed_request_id(&req.headers)
-            .unwrap_or_else(new_request_id);
+        self.request_id = self.believed_request_id(&req.headers).unwrap_or_else(new_request_id);
         self.host = req.headers.get(HOST).cloned().or_else(|| {
             let authority = req.uri.authority()?;
             HeaderValue::try_from(authority.as_str()).ok()
         });
-        self.line = RequestLine {
-            method: req.method.clone(),
-            uri: req.uri.clone(),
-            version: req.version,
-        };
+        self.line = RequestLine { method: req.method.clone(), uri: req.uri.clone(), version: req.version };
     }
 
     /// A trusted proxy's request id, if it is short and plain enough to be written into logs as it is.
@@ -287,10 +267,7 @@ impl Context {
     /// The request is no longer in flight on its routes. They stay known, for the log.
     pub(crate) fn leave_routes(&mut self) {
         if !std::mem::replace(&mut self.left, true) {
-            self.entered
-                .iter()
-                .filter_map(Route::metrics)
-                .for_each(|metrics| metrics.in_flight.dec());
+            self.entered.iter().filter_map(Route::metrics).for_each(|metrics| metrics.in_flight.dec());
         }
     }
 
@@ -303,12 +280,7 @@ impl Context {
         if let Some(forward) = &self.forward {
             let status = self.attempts.upstream_status;
             let elapsed = self.attempts.first_byte.unwrap_or_else(|| since.elapsed());
-            forward.upstream.finished(&Attempt {
-                server: &server,
-                status,
-                failure,
-                elapsed,
-            });
+            forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed });
         }
     }
 }
@@ -348,19 +320,12 @@ mod tests {
     #[test]
     fn a_request_id_that_could_forge_a_log_line_is_not_believed() {
         let trusted = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
-        for (sent, kept) in [
-            ("abc-123", true),
-            ("a b", false),
-            ("a\"b", false),
-            ("", false),
-            (&"x".repeat(129), false),
-        ] {
+        for (sent, kept) in
+            [("abc-123", true), ("a b", false), ("a\"b", false), ("", false), (&"x".repeat(129), false)]
+        {
             let mut req = RequestHeader::build("GET", b"/", None).unwrap();
             req.insert_header("X-Request-Id", sent).unwrap();
-            let mut cx = Context::new(Arrival {
-                peer: "127.0.0.1:1".parse().unwrap(),
-                secure: false,
-            });
+            let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
             cx.learn(&req, &trusted, false);
             assert_eq!(cx.request_id() == sent, kept, "{sent:?}");
         }

@@ -86,10 +86,7 @@ pub enum Failure {
 impl Error {
     /// An error of the named module.
     pub fn module(module: &str, source: impl Into<BoxError>) -> Self {
-        Self::Module {
-            module: module.into(),
-            source: source.into(),
-        }
+        Self::Module { module: module.into(), source: source.into() }
     }
 
     /// The status that the client gets.
@@ -223,69 +220,20 @@ mod tests {
     #[test]
     fn timeouts_are_told_from_failures_to_connect() {
         let rows = [
-            (
-                ErrorSource::Upstream,
-                ErrorType::ConnectRefused,
-                502,
-                "upstream_connect_refused",
-            ),
-            (
-                ErrorSource::Upstream,
-                ErrorType::ConnectTimedout,
-                504,
-                "upstream_connect_timeout",
-            ),
-            (
-                ErrorSource::Upstream,
-                ErrorType::ReadTimedout,
-                504,
-                "upstream_read_timeout",
-            ),
-            (
-                ErrorSource::Upstream,
-                ErrorType::WriteTimedout,
-                504,
-                "upstream_send_timeout",
-            ),
-            (
-                ErrorSource::Upstream,
-                ErrorType::ConnectionClosed,
-                502,
-                "upstream_closed",
-            ),
-            (
-                ErrorSource::Upstream,
-                ErrorType::InvalidHTTPHeader,
-                502,
-                "upstream_invalid_response",
-            ),
-            (
-                ErrorSource::Downstream,
-                ErrorType::ReadTimedout,
-                408,
-                "client_timeout",
-            ),
-            (
-                ErrorSource::Downstream,
-                ErrorType::InvalidHTTPHeader,
-                400,
-                "invalid_request",
-            ),
-            (
-                ErrorSource::Internal,
-                ErrorType::InternalError,
-                500,
-                "internal_error",
-            ),
+            (ErrorSource::Upstream, ErrorType::ConnectRefused, 502, "upstream_connect_refused"),
+            (ErrorSource::Upstream, ErrorType::ConnectTimedout, 504, "upstream_connect_timeout"),
+            (ErrorSource::Upstream, ErrorType::ReadTimedout, 504, "upstream_read_timeout"),
+            (ErrorSource::Upstream, ErrorType::WriteTimedout, 504, "upstream_send_timeout"),
+            (ErrorSource::Upstream, ErrorType::ConnectionClosed, 502, "upstream_closed"),
+            (ErrorSource::Upstream, ErrorType::InvalidHTTPHeader, 502, "upstream_invalid_response"),
+            (ErrorSource::Downstream, ErrorType::ReadTimedout, 408, "client_timeout"),
+            (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader, 400, "invalid_request"),
+            (ErrorSource::Internal, ErrorType::InternalError, 500, "internal_error"),
         ];
         for (source, kind, status, reason) in rows {
             let row = format!("{source:?} {kind:?}");
             let failure = failure(source, kind);
-            assert_eq!(
-                (failure.status().as_u16(), failure.reason()),
-                (status, reason),
-                "{row}"
-            );
+            assert_eq!((failure.status().as_u16(), failure.reason()), (status, reason), "{row}");
         }
     }
 }

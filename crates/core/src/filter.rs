@@ -149,10 +149,7 @@ impl fmt::Debug for Phases {
             (Phases::REQUEST_BODY, "request_body"),
             (Phases::RESPONSE_BODY, "response_body"),
         ];
-        let named = NAMES
-            .iter()
-            .filter(|(phase, _)| self.contains(*phase))
-            .map(|(_, name)| name);
+        let named = NAMES.iter().filter(|(phase, _)| self.contains(*phase)).map(|(_, name)| name);
         f.debug_set().entries(named).finish()
     }
 }

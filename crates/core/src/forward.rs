@@ -16,11 +16,7 @@ use crate::Context;
 pub(crate) fn apply(req: &mut RequestHeader, cx: &Context) -> Result<()> {
     let trusted = cx.peer_is_trusted();
     req.insert_header("X-Real-IP", cx.client_text().clone())?;
-    let hops = if trusted {
-        appended(&req.headers, cx.peer_text())
-    } else {
-        cx.peer_text().clone()
-    };
+    let hops = if trusted { appended(&req.headers, cx.peer_text()) } else { cx.peer_text().clone() };
     req.insert_header("X-Forwarded-For", hops)?;
     if !(trusted && req.headers.contains_key("x-forwarded-proto")) {
         req.insert_header("X-Forwarded-Proto", HeaderValue::from_static(cx.scheme()))?;
@@ -85,10 +81,7 @@ mod tests {
             req.append_header(*name, *value).unwrap();
         }
         let trusted = TrustedProxies::new(trusted.iter().map(|network| network.parse().unwrap()));
-        let arrival = Arrival {
-            peer: format!("{peer}:4711").parse().unwrap(),
-            secure: false,
-        };
+        let arrival = Arrival { peer: format!("{peer}:4711").parse().unwrap(), secure: false };
         let mut cx = Context::new(arrival);
         cx.learn(&req, &trusted, true);
         apply(&mut req, &cx).unwrap();
@@ -112,10 +105,7 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-host"], "app.example.com");
         assert!(!headers.contains_key("x-forwarded-port"));
-        assert_eq!(
-            headers["forwarded"],
-            "for=192.0.2.1;host=\"app.example.com\";proto=http"
-        );
+        assert_eq!(headers["forwarded"], "for=192.0.2.1;host=\"app.example.com\";proto=http");
         assert_ne!(headers["x-request-id"], "chosen-by-the-client");
     }
 

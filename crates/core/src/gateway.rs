@@ -114,10 +114,7 @@ impl<S: Service> Gateway<S> {
     /// Counts tunnels in `metrics`. Routes and upstreams have their handles already.
     #[must_use]
     pub fn metrics(self, metrics: &Metrics) -> Self {
-        Self {
-            metrics: Some(metrics.clone()),
-            ..self
-        }
+        Self { metrics: Some(metrics.clone()), ..self }
     }
 
     /// A handle to exchange service and settings with.
@@ -142,10 +139,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     type CTX = Exchange<S>;
 
     fn new_ctx(&self) -> Exchange<S> {
-        Exchange {
-            current: self.current.load(),
-            cx: Context::unknown(),
-        }
+        Exchange { current: self.current.load(), cx: Context::unknown() }
     }
 
     /// Pingora's modules cost a box a request; compression will be a filter.
@@ -361,8 +355,6 @@ impl<S> Exchange<S> {
 
 impl<S> fmt::Debug for Exchange<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("cx", &self.cx)
-            .finish_non_exhaustive()
+        f.debug_struct("Exchange").field("cx", &self.cx).finish_non_exhaustive()
     }
 }

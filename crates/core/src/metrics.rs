@@ -25,9 +25,8 @@ use counts::{Counts, RouteCollector};
 
 /// Bounds of the duration histograms, in seconds: those of the OpenTelemetry convention for HTTP, and a minute for
 /// answers that are thought up token by token.
-const SECONDS: [f64; 16] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 60.0,
-];
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 /// The metrics of one server. Cloning gives the same ones.
 #[derive(Clone)]
@@ -114,9 +113,7 @@ impl Metrics {
             Opts::new("headwall_build_info", "Which Headwall this is; always 1."),
             &["version"],
         )?;
-        added(&registry, build)?
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+        added(&registry, build)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
 
         let bytes = counters(
             "headwall_websocket_bytes_total",
@@ -261,9 +258,7 @@ impl Metrics {
         let mut known = self.0.known.lock();
         if let Some(family) = known.get(name) {
             let family = family.downcast_ref::<T>();
-            return family
-                .cloned()
-                .ok_or_else(|| format!("metric {name} exists with another type").into());
+            return family.cloned().ok_or_else(|| format!("metric {name} exists with another type").into());
         }
         let family = added(&self.0.registry, make()?)?;
         known.insert(name.to_owned(), Box::new(family.clone()));
@@ -288,11 +283,7 @@ impl UpstreamMetrics {
     pub(crate) fn attempt(&self, attempt: &Attempt<'_>) {
         match attempt.status {
             Some(status) if attempt.failure.is_none() => {
-                let counter = if status.is_server_error() {
-                    &self.server_error
-                } else {
-                    &self.ok
-                };
+                let counter = if status.is_server_error() { &self.server_error } else { &self.ok };
                 counter.inc();
                 self.first_byte.observe(attempt.elapsed.as_secs_f64());
             }
@@ -308,21 +299,10 @@ mod tests {
     #[test]
     fn a_family_is_made_once_and_keeps_its_type() {
         let metrics = Metrics::new().unwrap();
-        metrics
-            .counters("loyalty_total", "Points.", &["kind"])
-            .unwrap()
-            .with_label_values(&["gold"])
-            .inc();
+        metrics.counters("loyalty_total", "Points.", &["kind"]).unwrap().with_label_values(&["gold"]).inc();
         let again = metrics.counters("loyalty_total", "Points.", &["kind"]).unwrap();
-        assert_eq!(
-            again.with_label_values(&["gold"]).get(),
-            1,
-            "the same family after a reload"
-        );
-        assert!(
-            metrics.gauges("loyalty_total", "Points.", &["kind"]).is_err(),
-            "not as another type"
-        );
+        assert_eq!(again.with_label_values(&["gold"]).get(), 1, "the same family after a reload");
+        assert!(metrics.gauges("loyalty_total", "Points.", &["kind"]).is_err(), "not as another type");
     }
 
     #[test]

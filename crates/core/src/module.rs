@@ -92,14 +92,7 @@ impl<'a> Build<'a> {
         shared: &'a Shared,
         warm_up: &'a mut Vec<WarmUp>,
     ) -> Self {
-        Self {
-            name,
-            place,
-            upstreams,
-            metrics,
-            shared,
-            warm_up,
-        }
+        Self { name, place, upstreams, metrics, shared, warm_up }
     }
 
     /// The name under which the config mentions the module: its own for an upstream, its kind's for the others.
@@ -140,10 +133,7 @@ impl<'a> Build<'a> {
 
 impl fmt::Debug for Build<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Build")
-            .field("name", &self.name)
-            .field("place", &self.place)
-            .finish_non_exhaustive()
+        f.debug_struct("Build").field("name", &self.name).field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -167,9 +157,7 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.0.lock().keys().map(|(_, key)| key))
-            .finish()
+        f.debug_set().entries(self.0.lock().keys().map(|(_, key)| key)).finish()
     }
 }
 
@@ -183,11 +171,7 @@ mod tests {
         let old = shared.obtain("zone", || 1_u32);
         let new = shared.obtain("zone", || 2_u32);
         assert_eq!(*new, 1, "the running config has it already");
-        assert_eq!(
-            *shared.obtain("zone", || 3_u64),
-            3,
-            "another type is another thing"
-        );
+        assert_eq!(*shared.obtain("zone", || 3_u64), 3, "another type is another thing");
         drop((old, new));
         assert_eq!(*shared.obtain("zone", || 5_u32), 5, "nobody held it any more");
     }

@@ -47,30 +47,17 @@ pub(crate) enum Body {
 impl LocalReply {
     /// A reply with a status and nothing else.
     pub fn new(status: StatusCode) -> Self {
-        Self {
-            status,
-            reason: None,
-            headers: HeaderMap::new(),
-            body: Body::Full(Bytes::new()),
-        }
+        Self { status, reason: None, headers: HeaderMap::new(), body: Body::Full(Bytes::new()) }
     }
 
     /// An error. `reason` is the machine-readable word for log and metrics; the client gets the status' own sentence.
     pub fn error(status: StatusCode, reason: &'static str) -> Self {
-        Self {
-            reason: Some(reason),
-            body: Body::Error(sentence(status)),
-            ..Self::new(status)
-        }
+        Self { reason: Some(reason), body: Body::Error(sentence(status)), ..Self::new(status) }
     }
 
     /// Plain text.
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self::bytes(
-            status,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-            text.into(),
-        )
+        Self::bytes(status, HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
     }
 
     /// A JSON value, already written as text.
@@ -80,11 +67,7 @@ impl LocalReply {
 
     /// Bytes of some type.
     pub fn bytes(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self {
-            body: Body::Full(body.into()),
-            ..Self::new(status)
-        }
-        .header(header::CONTENT_TYPE, content_type)
+        Self { body: Body::Full(body.into()), ..Self::new(status) }.header(header::CONTENT_TYPE, content_type)
     }
 
     /// A body that comes to be while it is sent. Each piece is on its way to the client before the next is asked for.
@@ -93,11 +76,8 @@ impl LocalReply {
         content_type: HeaderValue,
         pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            body: Body::Stream(Box::pin(pieces)),
-            ..Self::new(status)
-        }
-        .header(header::CONTENT_TYPE, content_type)
+        Self { body: Body::Stream(Box::pin(pieces)), ..Self::new(status) }
+            .header(header::CONTENT_TYPE, content_type)
     }
 
     /// A redirect.
@@ -107,10 +87,7 @@ impl LocalReply {
 
     /// Says something more to the point than the status' own sentence. It is public: nothing from the inside.
     pub fn message(self, sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            body: Body::Error(sentence.into()),
-            ..self
-        }
+        Self { body: Body::Error(sentence.into()), ..self }
     }
 
     /// Sets a header.
@@ -185,14 +162,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_whole_seconds_rounded_up() {
-        let rows = [
-            (0, "1"),
-            (1, "1"),
-            (999, "1"),
-            (1000, "1"),
-            (1001, "2"),
-            (12_049, "13"),
-        ];
+        let rows = [(0, "1"), (1, "1"), (999, "1"), (1000, "1"), (1001, "2"), (12_049, "13")];
         for (millis, expected) in rows {
             let reply = LocalReply::error(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
                 .retry_after(Duration::from_millis(millis));

@@ -71,10 +71,7 @@ impl Route {
             phases: Phases::NONE,
             metrics: None,
         };
-        RouteBuilder {
-            parts,
-            steps: Vec::new(),
-        }
+        RouteBuilder { parts, steps: Vec::new() }
     }
 
     /// A route without filters.
@@ -120,9 +117,7 @@ impl Route {
     /// Runs the response hooks, last filter first.
     pub(crate) fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), Error> {
         for step in self.steps_of(Phases::RESPONSE).rev() {
-            step.filter
-                .response(res, cx)
-                .map_err(|source| Error::module(&step.name, source))?;
+            step.filter.response(res, cx).map_err(|source| Error::module(&step.name, source))?;
         }
         Ok(())
     }
@@ -152,9 +147,7 @@ impl Route {
         cx: &mut Context,
     ) -> Result<(), Error> {
         for step in self.steps_of(Phases::RESPONSE_BODY).rev() {
-            step.filter
-                .response_body(piece, end, cx)
-                .map_err(|source| Error::module(&step.name, source))?;
+            step.filter.response_body(piece, end, cx).map_err(|source| Error::module(&step.name, source))?;
         }
         Ok(())
     }
@@ -195,10 +188,7 @@ impl fmt::Debug for Route {
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
-            .field("site", &self.site)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Parts").field("site", &self.site).field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -207,20 +197,13 @@ impl fmt::Debug for Parts {
 impl Step {
     /// A filter under the name that errors and `explain` call it by.
     pub fn new(name: &str, filter: Arc<dyn Filter>) -> Self {
-        Self {
-            name: name.into(),
-            phases: filter.phases(),
-            filter,
-        }
+        Self { name: name.into(), phases: filter.phases(), filter }
     }
 }
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Step")
-            .field("name", &self.name)
-            .field("phases", &self.phases)
-            .finish_non_exhaustive()
+        f.debug_struct("Step").field("name", &self.name).field("phases", &self.phases).finish_non_exhaustive()
     }
 }
 
@@ -273,8 +256,6 @@ impl RouteBuilder {
 
 impl fmt::Debug for RouteBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouteBuilder")
-            .field("parts", &self.parts)
-            .finish_non_exhaustive()
+        f.debug_struct("RouteBuilder").field("parts", &self.parts).finish_non_exhaustive()
     }
 }

@@ -66,11 +66,7 @@ pub struct Forward {
 impl Forward {
     /// Forwards with the default timeouts, trying a second server when the first cannot be connected to.
     pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self {
-            upstream,
-            timeouts: Timeouts::default(),
-            attempts: 2,
-        }
+        Self { upstream, timeouts: Timeouts::default(), attempts: 2 }
     }
 }
 
@@ -94,11 +90,7 @@ impl Tunnel {
 
     /// A tunnel with the default limits.
     pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self {
-            forward: Arc::new(Forward::to(upstream)),
-            idle: Self::IDLE,
-            linger: Self::LINGER,
-        }
+        Self { forward: Arc::new(Forward::to(upstream)), idle: Self::IDLE, linger: Self::LINGER }
     }
 }
 
@@ -121,11 +113,6 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self {
-            connect: Duration::from_secs(5),
-            send: minute,
-            first_byte: minute,
-            read: minute,
-        }
+        Self { connect: Duration::from_secs(5), send: minute, first_byte: minute, read: minute }
     }
 }

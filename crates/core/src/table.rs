@@ -32,23 +32,13 @@ impl Table {
         nowhere: Route,
     ) -> Result<Self, InvalidTable> {
         let (sites, misses): (Vec<_>, Vec<_>) = sites.into_iter().unzip();
-        Ok(Self {
-            routes: RouteTable::new(sites)?,
-            misses,
-            nowhere,
-        })
+        Ok(Self { routes: RouteTable::new(sites)?, misses, nowhere })
     }
 
     /// One site for every host.
     pub fn of(rules: impl IntoIterator<Item = Rule<Route>>) -> Result<Self, InvalidTable> {
-        let site = Site {
-            rules: rules.into_iter().collect(),
-            ..Site::default()
-        };
-        Self::new(
-            [(site, Route::new("_unmatched", NotFound))],
-            Route::new("_unmatched", NotFound),
-        )
+        let site = Site { rules: rules.into_iter().collect(), ..Site::default() };
+        Self::new([(site, Route::new("_unmatched", NotFound))], Route::new("_unmatched", NotFound))
     }
 
     /// The table underneath, to ask it for reasons.
@@ -82,10 +72,7 @@ impl Service for Table {
             Outcome::NoRoute { site } => (&self.misses[site], not_found()),
             Outcome::MethodNotAllowed { site, allow } => {
                 let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-                (
-                    &self.misses[site],
-                    reply.header(header::ALLOW, allow_text(&allow.to_string())),
-                )
+                (&self.misses[site], reply.header(header::ALLOW, allow_text(&allow.to_string())))
             }
         };
         match miss.request(req, cx).await? {

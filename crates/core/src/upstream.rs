@@ -88,10 +88,7 @@ impl Peer {
     /// The idle limit of its kept-alive connections is 4 seconds: below the 5 seconds after which a Node server
     /// closes its side, so that a request is not sent into a closing connection.
     pub fn plain(address: SocketAddr) -> Self {
-        Self::new(
-            HttpPeer::new(address, false, String::new()),
-            address.to_string().into(),
-        )
+        Self::new(HttpPeer::new(address, false, String::new()), address.to_string().into())
     }
 
     /// A server behind a unix socket.
@@ -104,11 +101,7 @@ impl Peer {
         http.options.idle_timeout = Some(Duration::from_secs(4));
         // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
         http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        Self {
-            http: Box::new(http),
-            name,
-            lease: None,
-        }
+        Self { http: Box::new(http), name, lease: None }
     }
 
     /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue.
@@ -138,11 +131,7 @@ impl Peer {
 impl Clone for Peer {
     /// The same server without the lease: a lease belongs to one attempt.
     fn clone(&self) -> Self {
-        Self {
-            http: self.http.clone(),
-            name: self.name.clone(),
-            lease: None,
-        }
+        Self { http: self.http.clone(), name: self.name.clone(), lease: None }
     }
 }
 
@@ -157,11 +146,7 @@ impl fmt::Debug for Peer {
 impl NamedUpstream {
     /// Names an upstream and counts its attempts in `metrics`.
     pub fn new(name: &str, inner: Arc<dyn Upstream>, metrics: &Metrics) -> Self {
-        Self {
-            name: name.into(),
-            inner,
-            metrics: metrics.upstream(name),
-        }
+        Self { name: name.into(), inner, metrics: metrics.upstream(name) }
     }
 
     /// The name in the config.
@@ -187,8 +172,6 @@ impl NamedUpstream {
 
 impl fmt::Debug for NamedUpstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedUpstream")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("NamedUpstream").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -82,9 +82,6 @@ async fn recover(listener: &Listener, error: &io::Error) {
         );
         tokio::time::sleep(OUT_OF_FILES).await;
     } else {
-        log::debug!(
-            "{}: a connection was gone before it was accepted: {error}",
-            listener.address()
-        );
+        log::debug!("{}: a connection was gone before it was accepted: {error}", listener.address());
     }
 }

@@ -25,11 +25,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let invalid = || InvalidAddress(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') {
-                Ok(Self::Unix(path.into()))
-            } else {
-                Err(invalid())
-            };
+            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(invalid()) };
         }
         if let Some(port) = text.strip_prefix("localhost:") {
             let port = port.parse().map_err(|_| invalid())?;
@@ -57,20 +53,9 @@ mod tests {
         for text in ["127.0.0.1:8080", "[::]:80", "[::1]:0", "unix:/run/headwall.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "localhost:80".parse::<Address>().unwrap().to_string(),
-            "127.0.0.1:80"
-        );
-        for text in [
-            "",
-            "80",
-            ":80",
-            "example.com:80",
-            "127.0.0.1",
-            "unix:",
-            "unix:relative",
-            "localhost:x",
-        ] {
+        assert_eq!("localhost:80".parse::<Address>().unwrap().to_string(), "127.0.0.1:80");
+        for text in ["", "80", ":80", "example.com:80", "127.0.0.1", "unix:", "unix:relative", "localhost:x"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
     }

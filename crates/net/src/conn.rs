@@ -33,7 +33,7 @@ const COLLECT: usize = 8 * 1024;
 
 /// What a client gets whose request head does not arrive. It is written here because Pingora would say nothing.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n\
-    Content-Length: 52\r\nConnection: close\r\n\r\n{\"error\":\"The request took too long to arrive here.\"}";
+    Content-Length: 53\r\nConnection: close\r\n\r\n{\"error\":\"The request took too long to arrive here.\"}";
 
 /// A client connection over any transport.
 pub struct Conn<T> {
@@ -198,9 +198,7 @@ impl<T> GetSocketDigest for Conn<T> {
 
 impl<T> fmt::Debug for Conn<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conn")
-            .field("peer", &self.connection.peer())
-            .finish_non_exhaustive()
+        f.debug_struct("Conn").field("peer", &self.connection.peer()).finish_non_exhaustive()
     }
 }
 

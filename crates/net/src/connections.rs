@@ -24,11 +24,7 @@ pub(crate) struct Permit(Arc<Count>);
 impl Connections {
     /// No connection yet.
     pub fn new(metrics: ConnectionMetrics) -> Self {
-        Self(Arc::new(Count {
-            open: AtomicUsize::new(0),
-            closed: Notify::new(),
-            metrics,
-        }))
+        Self(Arc::new(Count { open: AtomicUsize::new(0), closed: Notify::new(), metrics }))
     }
 
     /// How many are open.

@@ -30,10 +30,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Inner {
     Tcp(TcpListener),
-    Unix(
-        UnixListener,
-        #[expect(dead_code, reason = "it is there to be dropped")] RemoveOnDrop,
-    ),
+    Unix(UnixListener, #[expect(dead_code, reason = "it is there to be dropped")] RemoveOnDrop),
 }
 
 /// Why an address cannot be listened on.
@@ -64,9 +61,7 @@ impl Listener {
         })?;
         let address = match &inner {
             // A port of 0 has become a real one.
-            Inner::Tcp(listener) => listener
-                .local_addr()
-                .map_or_else(|_| address.clone(), Address::Tcp),
+            Inner::Tcp(listener) => listener.local_addr().map_or_else(|_| address.clone(), Address::Tcp),
             Inner::Unix(..) => address.clone(),
         };
         Ok(Self { address, inner })
@@ -155,22 +150,16 @@ mod tests {
     #[tokio::test]
     async fn port_0_becomes_a_real_port_and_options_are_inherited() {
         let listener = Listener::bind(&"[::]:0".parse().unwrap()).unwrap();
-        let Address::Tcp(bound) = *listener.address() else {
-            panic!("not TCP")
-        };
+        let Address::Tcp(bound) = *listener.address() else { panic!("not TCP") };
         assert_ne!(bound.port(), 0);
-        let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port()))
-            .await
-            .unwrap();
+        let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port())).await.unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         assert_eq!(
             peer.ip().to_canonical(),
             client.local_addr().unwrap().ip(),
             "IPv4 through the IPv6 listener"
         );
-        let Socket::Tcp(stream) = socket else {
-            panic!("not TCP")
-        };
+        let Socket::Tcp(stream) = socket else { panic!("not TCP") };
         assert!(stream.nodelay().unwrap());
         assert!(SockRef::from(&stream).keepalive().unwrap());
     }
@@ -181,10 +170,7 @@ mod tests {
         let error = Listener::bind(first.address()).unwrap_err().to_string();
         assert_eq!(
             error,
-            format!(
-                "cannot listen on {}: another process is listening there already",
-                first.address()
-            )
+            format!("cannot listen on {}: another process is listening there already", first.address())
         );
     }
 

@@ -16,13 +16,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) {
     escape(out, record.method.as_str());
     out.push(b' ');
     escape(out, &record.uri);
-    let _ = write!(
-        out,
-        " {}\" {} {} \"",
-        protocol(record.version),
-        record.status,
-        record.bytes_sent
-    );
+    let _ = write!(out, " {}\" {} {} \"", protocol(record.version), record.status, record.bytes_sent);
     escape(out, record.referer.as_deref().unwrap_or("-"));
     out.extend_from_slice(b"\" \"");
     escape(out, record.user_agent.as_deref().unwrap_or("-"));
@@ -60,9 +54,6 @@ mod tests {
         let (time, after) = rest.split_once(']').unwrap();
         assert_eq!(before, "192.0.2.1 - - ");
         assert_eq!(time.len(), "20/Nov/2026:05:00:01 +0000".len(), "{time}");
-        assert_eq!(
-            after,
-            " \"GET /a?b=c HTTP/1.1\" 200 66 \"-\" \"curl/8.0 \\x22x\\x22\\x0A\"\n"
-        );
+        assert_eq!(after, " \"GET /a?b=c HTTP/1.1\" 200 66 \"-\" \"curl/8.0 \\x22x\\x22\\x0A\"\n");
     }
 }

@@ -95,10 +95,7 @@ fn maybe_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> R
     seconds(&duration.unwrap_or_default(), serializer)
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
@@ -113,11 +110,7 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, &sample());
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(
-            text.matches('\n').count(),
-            1,
-            "one line whatever the client sends: {text}"
-        );
+        assert_eq!(text.matches('\n').count(), 1, "one line whatever the client sends: {text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["time"], "2026-11-20T05:00:01.250Z");
         assert_eq!(value["duration"], 0.0015);

@@ -64,10 +64,7 @@ fn is_secret(pair: &str) -> bool {
     let Some((name, value)) = pair.split_once('=') else {
         return false;
     };
-    !value.is_empty()
-        && SECRET_NAMES
-            .iter()
-            .any(|secret| secret.eq_ignore_ascii_case(name))
+    !value.is_empty() && SECRET_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

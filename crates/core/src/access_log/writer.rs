@@ -68,11 +68,7 @@ impl LogWriter {
             move || write_lines(&queue, &target, out)
         };
         let thread = thread::Builder::new().name("access-log".into()).spawn(work)?;
-        Ok(Self {
-            queue,
-            target,
-            thread: Some(thread),
-        })
+        Ok(Self { queue, target, thread: Some(thread) })
     }
 
     /// Where the lines go.
@@ -185,11 +181,7 @@ mod tests {
     use super::*;
 
     fn lines(path: &PathBuf) -> Vec<String> {
-        std::fs::read_to_string(path)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -217,19 +209,14 @@ mod tests {
         writer.thread.take().unwrap().join().unwrap();
         writer.queue.stop.store(false, Ordering::SeqCst);
         let queue = writer.queue.clone();
-        writer.thread = Some(thread::spawn(move || {
-            write_lines(&queue, &LogTarget::Stderr, Box::new(pipe))
-        }));
+        writer.thread = Some(thread::spawn(move || write_lines(&queue, &LogTarget::Stderr, Box::new(pipe))));
 
         let line = vec![b'x'; 1024];
         let pushed = 3 * QUEUE;
         for _ in 0..pushed {
             writer.push(line.clone());
         }
-        assert!(
-            metrics.log_dropped().get() > 0,
-            "more was pushed than queue and pipe can hold"
-        );
+        assert!(metrics.log_dropped().get() > 0, "more was pushed than queue and pipe can hold");
         drop(reader);
         drop(writer);
     }

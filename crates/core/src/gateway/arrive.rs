@@ -24,29 +24,18 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
             connection.enter(Phase::Exchange);
             Context::on(connection, secure)
         }
-        None => Context::new(Arrival {
-            peer: peer_of(session),
-            secure,
-        }),
+        None => Context::new(Arrival { peer: peer_of(session), secure }),
     };
     // Never switch keep-alive back on: where Pingora has switched it off, framing was in doubt.
     if session.get_keepalive().is_some() {
         // With a connection of ours the stream keeps the time, so Pingora needs no timer: 0 means none.
-        let seconds = if cx.connection.is_some() {
-            0
-        } else {
-            settings.keepalive_timeout.as_secs().max(1)
-        };
+        let seconds = if cx.connection.is_some() { 0 } else { settings.keepalive_timeout.as_secs().max(1) };
         session.set_keepalive(Some(seconds));
     }
     session.set_read_timeout(Some(settings.body_timeout));
     session.set_write_timeout(Some(settings.send_timeout));
     session.set_total_drain_timeout(Some(DRAIN));
-    cx.learn(
-        session.req_header(),
-        &settings.trusted_proxies,
-        settings.forwarded,
-    );
+    cx.learn(session.req_header(), &settings.trusted_proxies, settings.forwarded);
     exchange.cx = cx;
 }
 
@@ -57,11 +46,7 @@ pub(super) async fn decide<S: Service>(
 ) -> Result<Action, Error> {
     let Exchange { current, cx } = exchange;
     // HTTP/2 bounds its header list itself.
-    let raw_head = if session.is_http2() {
-        0
-    } else {
-        session.to_h1_raw().len()
-    };
+    let raw_head = if session.is_http2() { 0 } else { session.to_h1_raw().len() };
     let req = session.req_header_mut();
     if let Err(reply) = check(req, raw_head, &current.settings).and_then(|()| normalise(req)) {
         return Ok(Action::Reply(*reply));
@@ -72,8 +57,7 @@ pub(super) async fn decide<S: Service>(
 /// Where the other end is, when no accept loop of ours has told.
 fn peer_of(session: &Session) -> std::net::SocketAddr {
     let inet = session.client_addr().and_then(|address| address.as_inet());
-    inet.copied()
-        .unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+    inet.copied().unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 /// Refuses a head that is too large, or that names no host where HTTP/1.1 demands one (RFC 9112, 3.2).
@@ -95,9 +79,7 @@ fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<()
 fn normalise(req: &mut RequestHeader) -> Result<(), Box<LocalReply>> {
     let refuse = |why: String| {
         let reply = LocalReply::error(StatusCode::BAD_REQUEST, "invalid_path");
-        Err(Box::new(
-            reply.message(format!("The request's path is malformed: {why}.")),
-        ))
+        Err(Box::new(reply.message(format!("The request's path is malformed: {why}."))))
     };
     let raw = req.raw_path();
     if raw == b"*" {

@@ -41,20 +41,11 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
         Err(Unavailable::NoHealthyServer { retry_after }) => {
             return Err(decided(
                 cx,
-                Error::NoHealthyServer {
-                    upstream: upstream.name().clone(),
-                    retry_after,
-                },
+                Error::NoHealthyServer { upstream: upstream.name().clone(), retry_after },
             ));
         }
         Err(Unavailable::Failed(source)) => {
-            return Err(decided(
-                cx,
-                Error::NoPeer {
-                    upstream: upstream.name().clone(),
-                    source,
-                },
-            ));
+            return Err(decided(cx, Error::NoPeer { upstream: upstream.name().clone(), source }));
         }
         Err(Unavailable::Refused(reply)) => {
             cx.verdict.reply = Some(*reply);
@@ -71,11 +62,7 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
     // must not come before it.
     options.read_timeout = Some(timeouts.read.max(timeouts.first_byte));
     cx.attempts.server = Some(server.clone());
-    cx.attempts.running = Some(Running {
-        server,
-        since: Instant::now(),
-        lease,
-    });
+    cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
     Ok(http)
 }
 
@@ -108,11 +95,7 @@ pub(crate) fn answered(cx: &mut Context, res: &ResponseHeader) {
         connection.never_give_up();
     }
     cx.attempts.upstream_status = Some(res.status);
-    cx.attempts.first_byte = cx
-        .attempts
-        .running
-        .as_ref()
-        .map(|running| running.since.elapsed());
+    cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| running.since.elapsed());
 }
 
 /// The exchange broke off. Another attempt is made only where it cannot be noticed: the connection had been kept
@@ -175,18 +158,14 @@ pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bo
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE_BODY) {
             let route = cx.entered[index].clone();
-            route
-                .response_body(piece, end, cx)
-                .map_err(|error| decided(cx, error))?;
+            route.response_body(piece, end, cx).map_err(|error| decided(cx, error))?;
         }
     }
     Ok(())
 }
 
 pub(crate) fn attempts_are_left(cx: &Context) -> bool {
-    cx.forward
-        .as_ref()
-        .is_some_and(|forward| cx.attempts.made < forward.attempts)
+    cx.forward.as_ref().is_some_and(|forward| cx.attempts.made < forward.attempts)
 }
 
 /// Keeps an error for `fail_to_proxy`, which turns it into a reply, and gives Pingora one that stands for it.

@@ -52,11 +52,7 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     let (mut res, mut body) = compose(reply, &req.headers)?;
     if exchange::response(version, &mut res, cx).is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
-        let error = cx
-            .verdict
-            .error
-            .take()
-            .unwrap_or(Error::Exchange(Failure::Internal));
+        let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
         (res, body) = compose(reply_to(&error), &session.req_header().headers)?;
     }
@@ -150,16 +146,11 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
     };
     let status = reply.status().as_u16();
     session.set_keepalive(None);
-    if session
-        .response_written()
-        .is_some_and(|res| !res.status.is_informational())
+    if session.response_written().is_some_and(|res| !res.status.is_informational())
         || failure.is_client_gone()
     {
         cx.verdict.reason = Some(failure.reason());
-        return FailToProxy {
-            error_code: 0,
-            can_reuse_downstream: false,
-        };
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
     if let Err(error) = write(session, cx, reply).await {
         log::debug!("a reply could not be written: {error}");
@@ -168,10 +159,7 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
         // and destroy the reply on its way (RFC 9112, 9.6).
         log::debug!("the rest of the request was not read: {error}");
     }
-    FailToProxy {
-        error_code: status,
-        can_reuse_downstream: false,
-    }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
 }
 
 /// What Pingora's error means, given what the stream has done on our behalf.
@@ -214,10 +202,7 @@ pub(crate) fn count(cx: &Context, outcome: &Outcome) {
     let Some(metrics) = cx.route().and_then(crate::Route::metrics) else {
         return;
     };
-    metrics.counts.request(
-        &cx.request_line().method,
-        outcome.status.unwrap_or(StatusCode::BAD_REQUEST),
-    );
+    metrics.counts.request(&cx.request_line().method, outcome.status.unwrap_or(StatusCode::BAD_REQUEST));
     if let Some(reason) = outcome.reason {
         metrics.counts.local_reply(reason);
     }

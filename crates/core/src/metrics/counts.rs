@@ -13,20 +13,14 @@ use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
 
-const METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "_OTHER",
-];
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "_OTHER"];
 const OTHER: usize = METHODS.len() - 1;
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-const REQUESTS: (&str, &str) = (
-    "headwall_requests_total",
-    "Requests by method and class of the status that was sent.",
-);
-const REPLIES: (&str, &str) = (
-    "headwall_local_replies_total",
-    "Answers that Headwall made itself, by reason.",
-);
+const REQUESTS: (&str, &str) =
+    ("headwall_requests_total", "Requests by method and class of the status that was sent.");
+const REPLIES: (&str, &str) =
+    ("headwall_local_replies_total", "Answers that Headwall made itself, by reason.");
 
 /// The counts of one route.
 #[derive(Default)]
@@ -47,10 +41,7 @@ pub(crate) struct RouteCollector {
 
 impl Counts {
     pub(crate) fn request(&self, method: &Method, status: StatusCode) {
-        let method = METHODS
-            .iter()
-            .position(|known| *known == method.as_str())
-            .unwrap_or(OTHER);
+        let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(OTHER);
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         self.requests[method][class].fetch_add(1, Ordering::Relaxed);
     }
@@ -58,8 +49,7 @@ impl Counts {
     pub(crate) fn local_reply(&self, reason: &'static str) {
         let count = |replies: &[(&str, Arc<AtomicU64>)]| {
             let cell = replies.iter().find(|(known, _)| *known == reason);
-            cell.map(|(_, cell)| cell.fetch_add(1, Ordering::Relaxed))
-                .is_some()
+            cell.map(|(_, cell)| cell.fetch_add(1, Ordering::Relaxed)).is_some()
         };
         if count(&self.replies.load()) {
             return;
@@ -80,10 +70,7 @@ impl Counts {
 impl RouteCollector {
     pub(crate) fn new() -> prometheus::Result<Self> {
         let describe = |(name, help): (&str, &str), labels: [&str; 2]| {
-            let labels = ["site", "route"]
-                .into_iter()
-                .chain(labels)
-                .filter(|label| !label.is_empty());
+            let labels = ["site", "route"].into_iter().chain(labels).filter(|label| !label.is_empty());
             Desc::new(
                 name.to_owned(),
                 help.to_owned(),
@@ -91,22 +78,12 @@ impl RouteCollector {
                 Default::default(),
             )
         };
-        let descriptions = [
-            describe(REQUESTS, ["method", "status"])?,
-            describe(REPLIES, ["reason", ""])?,
-        ];
-        Ok(Self {
-            routes: Arc::default(),
-            descriptions,
-        })
+        let descriptions = [describe(REQUESTS, ["method", "status"])?, describe(REPLIES, ["reason", ""])?];
+        Ok(Self { routes: Arc::default(), descriptions })
     }
 
     pub(crate) fn counts(&self, site: &str, route: &str) -> Arc<Counts> {
-        self.routes
-            .lock()
-            .entry((site.to_owned(), route.to_owned()))
-            .or_default()
-            .clone()
+        self.routes.lock().entry((site.to_owned(), route.to_owned())).or_default().clone()
     }
 }
 
@@ -120,27 +97,16 @@ impl Collector for RouteCollector {
         for ((site, route), counts) in self.routes.lock().iter() {
             for (method, classes) in METHODS.iter().zip(&counts.requests) {
                 for (class, cell) in CLASSES.iter().zip(classes) {
-                    let labels = [
-                        ("method", *method),
-                        ("route", route),
-                        ("site", site),
-                        ("status", *class),
-                    ];
+                    let labels = [("method", *method), ("route", route), ("site", site), ("status", *class)];
                     requests.extend(metric(&labels, cell));
                 }
             }
             for (reason, cell) in counts.replies.load().iter() {
-                replies.extend(metric(
-                    &[("reason", *reason), ("route", route), ("site", site)],
-                    cell,
-                ));
+                replies.extend(metric(&[("reason", *reason), ("route", route), ("site", site)], cell));
             }
         }
         // The encoder refuses a family without a metric.
-        [family(REQUESTS, requests), family(REPLIES, replies)]
-            .into_iter()
-            .flatten()
-            .collect()
+        [family(REQUESTS, requests), family(REPLIES, replies)].into_iter().flatten().collect()
     }
 }
 

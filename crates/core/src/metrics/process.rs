@@ -25,18 +25,12 @@ pub(crate) struct ProcessCollector {
 impl ProcessCollector {
     pub(crate) fn new() -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| Gauge::with_opts(Opts::new(name, help));
-        let started = gauge(
-            "process_start_time_seconds",
-            "Start time since the Unix epoch in seconds.",
-        )?;
+        let started = gauge("process_start_time_seconds", "Start time since the Unix epoch in seconds.")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         started.set(now.as_secs_f64());
         Ok(Self {
             memory: gauge("process_resident_memory_bytes", "Resident memory size in bytes.")?,
-            cpu: gauge(
-                "process_cpu_seconds_total",
-                "User and system CPU time spent in seconds.",
-            )?,
+            cpu: gauge("process_cpu_seconds_total", "User and system CPU time spent in seconds.")?,
             files: gauge("process_open_fds", "Open file descriptors.")?,
             started,
         })
@@ -45,10 +39,7 @@ impl ProcessCollector {
 
 impl Collector for ProcessCollector {
     fn desc(&self) -> Vec<&Desc> {
-        [&self.memory, &self.cpu, &self.files, &self.started]
-            .into_iter()
-            .flat_map(Collector::desc)
-            .collect()
+        [&self.memory, &self.cpu, &self.files, &self.started].into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {

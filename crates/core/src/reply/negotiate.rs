@@ -68,13 +68,7 @@ impl Representation {
             Self::Json => serde_json::to_string(&JsonError { error: sentence }).unwrap_or_default(),
             Self::Problem => {
                 let kind = "about:blank";
-                let problem = Problem {
-                    kind,
-                    title,
-                    status: status.as_u16(),
-                    detail: sentence,
-                    reason,
-                };
+                let problem = Problem { kind, title, status: status.as_u16(), detail: sentence, reason };
                 serde_json::to_string(&problem).unwrap_or_default()
             }
             Self::Html => page(status, title, sentence),
@@ -96,11 +90,7 @@ fn media_range(range: &str) -> (Option<Representation>, f32) {
     let mut parts = range.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let quality = parts
-        .find_map(|parameter| {
-            parameter
-                .strip_prefix("q=")
-                .or_else(|| parameter.strip_prefix("Q="))
-        })
+        .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")))
         .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
     let form = if kind.eq_ignore_ascii_case("application/problem+json") {
         Some(Representation::Problem)
@@ -131,9 +121,7 @@ fn page(status: StatusCode, title: &str, sentence: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -147,33 +135,13 @@ mod tests {
             (Some("*/*"), Representation::Json, "anything"),
             (Some("application/json"), Representation::Json, "named"),
             (Some("application/problem+json"), Representation::Problem, "named"),
-            (
-                Some("text/html,application/xhtml+xml,*/*;q=0.8"),
-                Representation::Html,
-                "a browser",
-            ),
-            (
-                Some("application/json;q=0.5, text/html;q=0.4"),
-                Representation::Json,
-                "higher quality",
-            ),
-            (
-                Some("text/html;q=0.4, application/json;q=0.5"),
-                Representation::Json,
-                "order does not matter",
-            ),
-            (
-                Some("text/html, application/json"),
-                Representation::Json,
-                "JSON at equal quality",
-            ),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Representation::Html, "a browser"),
+            (Some("application/json;q=0.5, text/html;q=0.4"), Representation::Json, "higher quality"),
+            (Some("text/html;q=0.4, application/json;q=0.5"), Representation::Json, "order does not matter"),
+            (Some("text/html, application/json"), Representation::Json, "JSON at equal quality"),
             (Some("text/html;q=0"), Representation::Json, "q=0 is a refusal"),
             (Some("image/png"), Representation::Json, "nothing of ours"),
-            (
-                Some("text/html;q=x"),
-                Representation::Json,
-                "an odd quality counts as none",
-            ),
+            (Some("text/html;q=x"), Representation::Json, "an odd quality counts as none"),
         ];
         for (accept, expected, row) in rows {
             let mut headers = HeaderMap::new();
@@ -187,11 +155,7 @@ mod tests {
     #[test]
     fn the_forms_say_the_same() {
         let write = |form: Representation| {
-            let text = form.write(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Wait <a> bit.",
-                Some("rate_limited"),
-            );
+            let text = form.write(StatusCode::TOO_MANY_REQUESTS, "Wait <a> bit.", Some("rate_limited"));
             String::from_utf8(text.to_vec()).unwrap()
         };
         assert_eq!(write(Representation::Json), r#"{"error":"Wait <a> bit."}"#);

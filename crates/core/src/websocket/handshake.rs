@@ -50,14 +50,8 @@ impl Handshake {
         {
             return Self::Malformed("The only WebSocket version here is 13.");
         }
-        let key = req
-            .headers
-            .get(SEC_WEBSOCKET_KEY)
-            .filter(|_| single(&SEC_WEBSOCKET_KEY));
-        if key
-            .and_then(|key| BASE64.decode(key).ok())
-            .is_none_or(|nonce| nonce.len() != 16)
-        {
+        let key = req.headers.get(SEC_WEBSOCKET_KEY).filter(|_| single(&SEC_WEBSOCKET_KEY));
+        if key.and_then(|key| BASE64.decode(key).ok()).is_none_or(|nonce| nonce.len() != 16) {
             return Self::Malformed("The Sec-WebSocket-Key must be 16 bytes in base64.");
         }
         Self::Valid
@@ -81,18 +75,13 @@ pub(super) fn is_accepted(req: &RequestHeader, res: &ResponseHeader) -> bool {
     let expected = BASE64.encode(hash.digest().bytes());
     lists(&res.headers, &UPGRADE, "websocket")
         && lists(&res.headers, &CONNECTION, "upgrade")
-        && res
-            .headers
-            .get(SEC_WEBSOCKET_ACCEPT)
-            .is_some_and(|accept| accept == expected.as_str())
+        && res.headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept == expected.as_str())
 }
 
 /// Whether a comma-separated header names a token.
 fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
+    lines.flat_map(|line| line.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]
@@ -156,11 +145,9 @@ mod tests {
         res.insert_header("Upgrade", "websocket").unwrap();
         res.insert_header("Connection", "Upgrade").unwrap();
         assert!(!is_accepted(&req, &res), "no accept header");
-        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
-            .unwrap();
+        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").unwrap();
         assert!(is_accepted(&req, &res));
-        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=")
-            .unwrap();
+        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=").unwrap();
         assert!(!is_accepted(&req, &res), "another handshake's");
     }
 }

@@ -35,17 +35,10 @@ pub(crate) async fn open<S: Service>(
 ) -> Result<bool> {
     let cx = exchange.cx();
     cx.forward = Some(tunnel.forward.clone());
-    let Asked {
-        mut origin,
-        peer,
-        mut res,
-    } = ask(gateway, session.req_header(), cx).await?;
+    let Asked { mut origin, peer, mut res } = ask(gateway, session.req_header(), cx).await?;
     if res.status != StatusCode::SWITCHING_PROTOCOLS {
         pass_refusal(session, cx, &mut origin, res).await?;
-        gateway
-            .connector()
-            .release_http_session(origin, &*peer, peer.options.idle_timeout)
-            .await;
+        gateway.connector().release_http_session(origin, &*peer, peer.options.idle_timeout).await;
         return Ok(true);
     }
     if !handshake::is_accepted(session.req_header(), &res) {
@@ -57,37 +50,18 @@ pub(crate) async fn open<S: Service>(
     session.write_response_header(res, false).await?;
 
     // Both sides may have spoken already: the server behind its 101, the client behind its request.
-    let from_client = session
-        .as_downstream_mut()
-        .read_request_body()
-        .now_or_never()
-        .transpose()?
-        .flatten();
+    let from_client = session.as_downstream_mut().read_request_body().now_or_never().transpose()?.flatten();
     let from_origin = origin.read_body_bytes().now_or_never().transpose()?.flatten();
-    let early = (
-        from_client.unwrap_or_default().into(),
-        from_origin.unwrap_or_default().into(),
-    );
+    let early = (from_client.unwrap_or_default().into(), from_origin.unwrap_or_default().into());
     let headers = session.req_header().headers.clone();
     let client = take_stream(session).await?;
 
-    let limits = Limits {
-        idle: tunnel.idle,
-        linger: tunnel.linger,
-    };
+    let limits = Limits { idle: tunnel.idle, linger: tunnel.linger };
     let access_log = exchange.access_log().cloned();
     let cx = std::mem::replace(exchange.cx(), Context::unknown());
     exchange.cx().verdict.tunnelled = true;
-    Task {
-        client,
-        origin: origin.into_inner(),
-        early,
-        limits,
-        cx,
-        headers,
-        access_log,
-    }
-    .start(gateway.websocket_metrics(), gateway.cut());
+    Task { client, origin: origin.into_inner(), early, limits, cx, headers, access_log }
+        .start(gateway.websocket_metrics(), gateway.cut());
     Ok(true)
 }
 
@@ -135,9 +109,7 @@ async fn handshake_with(
 ) -> Result<Box<ResponseHeader>> {
     origin.read_timeout = peer.options.read_timeout;
     origin.write_timeout = peer.options.write_timeout;
-    origin
-        .write_request_header(Box::new(upstream_request(req, cx)?))
-        .await?;
+    origin.write_request_header(Box::new(upstream_request(req, cx)?)).await?;
     loop {
         let res = origin.read_resp_header_parts().await?;
         if res.status == StatusCode::SWITCHING_PROTOCOLS || !res.status.is_informational() {
@@ -149,11 +121,7 @@ async fn handshake_with(
 /// The client's request with one hop's headers exchanged for the next one's.
 fn upstream_request(req: &RequestHeader, cx: &Context) -> Result<RequestHeader> {
     let mut req = req.clone();
-    for name in HOP_BY_HOP
-        .iter()
-        .copied()
-        .chain(["proxy-authorization", "content-length"])
-    {
+    for name in HOP_BY_HOP.iter().copied().chain(["proxy-authorization", "content-length"]) {
         req.remove_header(name);
     }
     req.insert_header(CONNECTION, "Upgrade")?;
@@ -192,10 +160,7 @@ async fn pass_refusal(
 /// Takes the client's stream out of its session, and leaves one in its place that Pingora can finish.
 async fn take_stream(session: &mut Session) -> Result<Stream> {
     let mut stand_in = ServerSession::new_http1(Box::new(Cursor::new(STAND_IN.to_vec())));
-    stand_in
-        .read_request()
-        .await
-        .or_err(ErrorType::InternalError, "the stand-in is not a request")?;
+    stand_in.read_request().await.or_err(ErrorType::InternalError, "the stand-in is not a request")?;
     stand_in.set_keepalive(None);
     match *std::mem::replace(&mut session.downstream_session, Box::new(stand_in)) {
         ServerSession::H1(client) => Ok(client.into_inner()),

@@ -93,10 +93,7 @@ where
 {
     let mut up = Half::starting_with(early.0);
     let mut down = Half::starting_with(early.1);
-    let mut clock = Clock {
-        last: Instant::now(),
-        timer: Box::pin(sleep(limits.idle)),
-    };
+    let mut clock = Clock { last: Instant::now(), timer: Box::pin(sleep(limits.idle)) };
     let ended = {
         let work = poll_fn(|cx| poll_tunnel(cx, client, origin, &mut up, &mut down, &mut clock, limits));
         tokio::select! {
@@ -105,11 +102,7 @@ where
             _ = cut.wait_for(|cut| *cut) => End::Shutdown,
         }
     };
-    Report {
-        received: up.bytes,
-        sent: down.bytes,
-        end: ended,
-    }
+    Report { received: up.bytes, sent: down.bytes, end: ended }
 }
 
 struct Clock {
@@ -132,11 +125,7 @@ where
 {
     let before = (up.bytes, down.bytes, up.done, down.done);
     for (half, from_client) in [(&mut *up, true), (&mut *down, false)] {
-        let polled = if from_client {
-            half.poll(cx, client, origin)
-        } else {
-            half.poll(cx, origin, client)
-        };
+        let polled = if from_client { half.poll(cx, client, origin) } else { half.poll(cx, origin, client) };
         if let Poll::Ready(Err(_)) = polled {
             return Poll::Ready(End::Failed);
         }
@@ -147,11 +136,8 @@ where
     if before != (up.bytes, down.bytes, up.done, down.done) {
         clock.last = Instant::now();
     }
-    let (limit, end) = if up.done || down.done {
-        (limits.linger, End::Linger)
-    } else {
-        (limits.idle, End::Idle)
-    };
+    let (limit, end) =
+        if up.done || down.done { (limits.linger, End::Linger) } else { (limits.idle, End::Idle) };
     clock.poll(cx, limit, end)
 }
 
@@ -174,11 +160,7 @@ impl Clock {
 
 impl Half {
     fn starting_with(rest: Vec<u8>) -> Self {
-        Self {
-            bytes: rest.len() as u64,
-            rest,
-            ..Self::default()
-        }
+        Self { bytes: rest.len() as u64, rest, ..Self::default() }
     }
 
     /// Moves what can be moved. Ready when this direction has ended and its end has been passed on.

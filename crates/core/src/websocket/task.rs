@@ -35,16 +35,7 @@ impl Task {
         let cx = &mut self.cx;
         let duration = cx.started().elapsed();
         let status = Some(StatusCode::SWITCHING_PROTOCOLS);
-        exit::count(
-            cx,
-            &Outcome {
-                status,
-                reason: None,
-                duration,
-                bytes_received: 0,
-                bytes_sent: 0,
-            },
-        );
+        exit::count(cx, &Outcome { status, reason: None, duration, bytes_received: 0, bytes_sent: 0 });
         cx.finish_attempt(None);
         cx.leave_routes();
         if let Some(connection) = &cx.connection {
@@ -85,10 +76,8 @@ impl Task {
         for route in &cx.entered {
             route.log(&outcome, cx);
         }
-        if let Some(access_log) = self
-            .access_log
-            .as_ref()
-            .filter(|_| cx.entered.iter().all(|route| route.access_log))
+        if let Some(access_log) =
+            self.access_log.as_ref().filter(|_| cx.entered.iter().all(|route| route.access_log))
         {
             access_log.write(&Record::of(cx, &self.headers, &outcome, "websocket"));
         }

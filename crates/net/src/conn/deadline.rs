@@ -37,13 +37,7 @@ impl Deadlines {
     pub(super) fn new(limits: Limits) -> Self {
         let now = Instant::now();
         let timer = Box::pin(sleep_until(now + limits.header_timeout));
-        Self {
-            limits,
-            timer,
-            phase: Phase::Idle,
-            since: now,
-            is_first: true,
-        }
+        Self { limits, timer, phase: Phase::Idle, since: now, is_first: true }
     }
 
     /// Pending while there is time left.
@@ -65,25 +59,17 @@ impl Deadlines {
             if now >= due {
                 return Poll::Ready(expired);
             }
-            self.timer
-                .as_mut()
-                .reset(due.min(now + self.limits.header_timeout));
+            self.timer.as_mut().reset(due.min(now + self.limits.header_timeout));
         }
     }
 
     fn due(&self, connection: &Connection) -> Option<(Instant, Expired)> {
-        let Limits {
-            header_timeout,
-            keepalive_timeout,
-            ..
-        } = self.limits;
+        let Limits { header_timeout, keepalive_timeout, .. } = self.limits;
         match self.phase {
             Phase::Idle if self.is_first => Some((self.since + header_timeout, Expired::Keepalive)),
             Phase::Idle => Some((self.since + keepalive_timeout, Expired::Keepalive)),
             Phase::Head => Some((self.since + header_timeout, Expired::Head)),
-            Phase::Exchange => connection
-                .deadline()
-                .map(|due| (Instant::from_std(due), Expired::Exchange)),
+            Phase::Exchange => connection.deadline().map(|due| (Instant::from_std(due), Expired::Exchange)),
             Phase::Tunnel => None,
         }
     }

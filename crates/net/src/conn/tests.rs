@@ -44,12 +44,7 @@ fn conn() -> (DuplexStream, Conn<Pipe>, Metrics) {
     let (client, server) = duplex(64 * 1024);
     let metrics = Metrics::new().unwrap();
     let permit = Connections::new(metrics.connections()).admit(1).unwrap();
-    let conn = Conn::new(
-        Pipe(server),
-        "192.0.2.1:4711".parse().unwrap(),
-        Limits::default(),
-        permit,
-    );
+    let conn = Conn::new(Pipe(server), "192.0.2.1:4711".parse().unwrap(), Limits::default(), permit);
     (client, conn, metrics)
 }
 
@@ -71,7 +66,7 @@ async fn a_head_that_trickles_is_cut_at_its_deadline_and_told_so() {
     let (mut client, mut conn, metrics) = conn();
     let since = tokio::time::Instant::now();
     let trickle = tokio::spawn(async move {
-        let mut answer = Vec::new();
+        let mut answer = Vec::with_capacity(1024);
         while client.write_all(b"x").await.is_ok() {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -88,19 +83,12 @@ async fn a_head_that_trickles_is_cut_at_its_deadline_and_told_so() {
         }
     };
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    assert_eq!(
-        since.elapsed().as_secs(),
-        10,
-        "for the whole head, not for each byte"
-    );
+    assert_eq!(since.elapsed().as_secs(), 10, "for the whole head, not for each byte");
     assert_eq!(metrics.connections().header_timeouts.get(), 1);
     let answer = String::from_utf8(trickle.await.unwrap()).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(
-        head.contains(&format!("Content-Length: {}\r\n", body.len())),
-        "{answer}"
-    );
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

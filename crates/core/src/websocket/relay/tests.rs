@@ -2,10 +2,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 
-const LIMITS: Limits = Limits {
-    idle: Duration::from_secs(60),
-    linger: Duration::from_secs(3),
-};
+const LIMITS: Limits = Limits { idle: Duration::from_secs(60), linger: Duration::from_secs(3) };
 
 struct Tunnel {
     client: DuplexStream,
@@ -21,12 +18,7 @@ fn tunnel(buffer: usize, early: (&[u8], &[u8])) -> Tunnel {
     let cut = watch::Sender::new(false);
     let stop = cut.subscribe();
     let report = tokio::spawn(async move { relay(&mut a, &mut b, early, LIMITS, stop).await });
-    Tunnel {
-        client,
-        origin,
-        cut,
-        report,
-    }
+    Tunnel { client, origin, cut, report }
 }
 
 async fn read(stream: &mut DuplexStream, count: usize) -> Vec<u8> {
@@ -114,12 +106,7 @@ async fn random_traffic_arrives_unchanged_whatever_the_buffers() {
         let buffer = random.usize(1..200_000);
         let up: Vec<u8> = (0..random.usize(0..100_000)).map(|_| random.u8(..)).collect();
         let down: Vec<u8> = (0..random.usize(0..100_000)).map(|_| random.u8(..)).collect();
-        let Tunnel {
-            client,
-            origin,
-            report,
-            cut: _cut,
-        } = tunnel(buffer, (b"", b""));
+        let Tunnel { client, origin, report, cut: _cut } = tunnel(buffer, (b"", b""));
         let side = |stream: DuplexStream, data: Vec<u8>| async move {
             let (mut reader, mut writer) = tokio::io::split(stream);
             let mut got = Vec::new();
@@ -134,10 +121,6 @@ async fn random_traffic_arrives_unchanged_whatever_the_buffers() {
         let (at_client, at_origin) = tokio::join!(side(client, up.clone()), side(origin, down.clone()));
         assert!(at_client == down && at_origin == up, "seed {seed}");
         let report = report.await.unwrap();
-        assert_eq!(
-            (report.received, report.sent),
-            (up.len() as u64, down.len() as u64),
-            "seed {seed}"
-        );
+        assert_eq!((report.received, report.sent), (up.len() as u64, down.len() as u64), "seed {seed}");
     }
 }
