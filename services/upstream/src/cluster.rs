@@ -1,0 +1,235 @@
+//! A cluster at work.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use headwall_core::{
+    BoxError, Context, Metrics, Peer, RequestHeader, Unavailable, Upstream, async_trait,
+};
+use pingora_core::protocols::l4::socket::SocketAddr as Address;
+use tokio::task::JoinHandle;
+
+use crate::balance::Turns;
+use crate::health::{Change, Health, Prober};
+use crate::{ClusterSettings, ServerAddress};
+
+/// How often a name is looked up again.
+const LOOK_UP: Duration = Duration::from_secs(30);
+/// How soon after a look-up that failed.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(2);
+
+/// Servers that stand for one another.
+pub(crate) struct Cluster(Arc<Servers>);
+
+struct Servers {
+    name: String,
+    all: Vec<Server>,
+    turns: Turns,
+    retry_after: Duration,
+    idle_timeout: Duration,
+    tasks: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Server {
+    address: ServerAddress,
+    weight: u32,
+    /// Ready to be copied for an attempt; none while a name has not been resolved.
+    peer: ArcSwapOption<Target>,
+    health: Health,
+    prober: Option<Prober>,
+}
+
+/// Where a server is right now.
+struct Target {
+    peer: Peer,
+    address: Address,
+}
+
+/// The servers that a request has been to.
+#[derive(Clone, Default)]
+struct Tried(Vec<u16>);
+
+impl Cluster {
+    pub(crate) fn new(name: &str, settings: &ClusterSettings, metrics: &Metrics) -> Result<Self, BoxError> {
+        let mut all = Vec::with_capacity(settings.servers.len());
+        for server in &settings.servers {
+            let text = server.address.to_string();
+            all.push(Server {
+                address: server.address.clone(),
+                weight: server.weight,
+                peer: ArcSwapOption::empty(),
+                health: Health::new(name, &text, metrics)?,
+                prober: settings.health_check.as_ref().map(|check| Prober::new(check, &text)).transpose()?,
+            });
+        }
+        let interval = settings.health_check.as_ref().map_or(LOOK_UP_AGAIN, |check| check.interval.as_std());
+        let servers = Arc::new(Servers {
+            name: name.to_owned(),
+            all,
+            turns: Turns::default(),
+            // A server that comes back is noticed within an interval; longer waits would only keep clients away.
+            retry_after: interval.min(Duration::from_secs(10)),
+            idle_timeout: settings.keepalive.idle_timeout.as_std(),
+            tasks: parking_lot::Mutex::default(),
+        });
+        for index in 0..servers.all.len() {
+            servers.settle(index)?;
+        }
+        servers.take_turns();
+        Ok(Self(servers))
+    }
+
+    /// Looks names up and checks every server once, then goes on by itself. A cluster that is running already is left
+    /// to it.
+    pub(crate) fn first_look(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let servers = self.0.clone();
+        async move {
+            if !servers.tasks.lock().is_empty() {
+                return;
+            }
+            let looks: Vec<_> = (0..servers.all.len())
+                .map(|index| {
+                    let (first, done) = tokio::sync::oneshot::channel();
+                    let watch = watch(Arc::downgrade(&servers), index, first);
+                    servers.tasks.lock().push(tokio::spawn(watch));
+                    done
+                })
+                .collect();
+            for done in looks {
+                // A task that is gone has nothing to wait for.
+                let _ = done.await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for Cluster {
+    async fn peer(&self, _: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
+        let servers = &*self.0;
+        let is_retry = cx.attempt() > 1;
+        let tried = if is_retry { cx.extensions().get::<Tried>().cloned().unwrap_or_default() } else { Tried::default() };
+        let nobody = || Unavailable::NoHealthyServer { retry_after: servers.retry_after };
+        let index = servers.turns.take(&tried.0).ok_or_else(nobody)?;
+        if servers.all.len() > 1 {
+            let mut tried = tried;
+            tried.0.push(index);
+            cx.extensions_mut().insert(tried);
+        }
+        let target = servers.all[usize::from(index)].peer.load();
+        Ok(target.as_ref().ok_or_else(nobody)?.peer.clone())
+    }
+
+    fn is_available(&self) -> bool {
+        self.0.all.iter().any(Server::is_usable)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for task in self.0.tasks.lock().drain(..) {
+            task.abort();
+        }
+    }
+}
+
+impl Servers {
+    /// Gives a server that needs no look-up its peer.
+    fn settle(&self, index: usize) -> Result<(), BoxError> {
+        match &self.all[index].address {
+            ServerAddress::Ip(address) => self.found(index, *address),
+            ServerAddress::Unix(path) => {
+                let text = path.to_string_lossy();
+                let peer = Peer::unix(&text)?.with_idle_timeout(self.idle_timeout);
+                let address = Address::Unix(std::os::unix::net::SocketAddr::from_pathname(path)?);
+                self.all[index].peer.store(Some(Arc::new(Target { peer, address })));
+            }
+            ServerAddress::Name(..) => {}
+        }
+        Ok(())
+    }
+
+    fn found(&self, index: usize, address: SocketAddr) {
+        let peer = Peer::plain(address).with_idle_timeout(self.idle_timeout);
+        self.all[index].peer.store(Some(Arc::new(Target { peer, address: Address::Inet(address) })));
+    }
+
+    /// The usable servers take turns from now on.
+    fn take_turns(&self) {
+        let usable = (0_u16..).zip(&self.all).filter(|(_, server)| server.is_usable());
+        self.turns.set(&usable.map(|(index, server)| (index, server.weight)).collect::<Vec<_>>());
+    }
+
+    /// Looks a name up. The last good answer stays when there is no new one.
+    async fn look_up(&self, index: usize) -> Option<Duration> {
+        let ServerAddress::Name(host, port) = &self.all[index].address else { return None };
+        let found = tokio::net::lookup_host((host.as_str(), *port)).await.map(|mut addresses| addresses.next());
+        match found {
+            Ok(Some(address)) => {
+                let known = self.all[index].peer.load();
+                if known.as_ref().is_none_or(|target| target.address != Address::Inet(address)) {
+                    log::info!("upstream {}: {host} is at {address}", self.name);
+                    self.found(index, address);
+                    self.take_turns();
+                }
+                Some(LOOK_UP)
+            }
+            Ok(None) | Err(_) => {
+                let why = found.map_or_else(|error| error.to_string(), |_| "no address".into());
+                log::warn!("upstream {}: {host} cannot be looked up: {why}", self.name);
+                Some(LOOK_UP_AGAIN)
+            }
+        }
+    }
+
+    /// Checks a server.
+    async fn check(&self, index: usize) -> Option<Duration> {
+        let server = &self.all[index];
+        let prober = server.prober.as_ref()?;
+        let result = match server.peer.load_full() {
+            Some(target) => prober.probe(&target.address).await,
+            None => Err("its name has not been looked up yet".into()),
+        };
+        match prober.judge(&server.health, result.is_ok()) {
+            Change::None => {}
+            Change::Up => {
+                log::info!("upstream {}: {} is up", self.name, server.address);
+                self.take_turns();
+            }
+            Change::Down => {
+                log::warn!("upstream {}: {} is down: {}", self.name, server.address, result.err().unwrap_or_default());
+                self.take_turns();
+            }
+        }
+        Some(prober.next_wait())
+    }
+}
+
+impl Server {
+    fn is_usable(&self) -> bool {
+        self.health.is_up() && self.peer.load().is_some()
+    }
+}
+
+/// Keeps an eye on one server for as long as its cluster exists, and says when it has looked for the first time.
+async fn watch(servers: Weak<Servers>, index: usize, first: tokio::sync::oneshot::Sender<()>) {
+    let mut first = Some(first);
+    loop {
+        let Some(servers) = servers.upgrade() else { return };
+        let look_up = servers.look_up(index).await;
+        let check = servers.check(index).await;
+        drop(servers);
+        if let Some(first) = first.take() {
+            // Nobody may be waiting any more.
+            let _ = first.send(());
+        }
+        match (look_up, check) {
+            (Some(a), Some(b)) => tokio::time::sleep(a.min(b)).await,
+            (Some(wait), None) | (None, Some(wait)) => tokio::time::sleep(wait).await,
+            (None, None) => return,
+        }
+    }
+}

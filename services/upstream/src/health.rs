@@ -1,0 +1,176 @@
+//! Active health checks.
+//!
+//! Each server has a task that asks it, waits and asks again. What a check is, is Pingora's load-balancing crate's
+//! business; when checks are made, how long they may take and what follows from them, is decided here.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+
+use headwall_core::{BoxError, Metrics};
+use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_load_balancing::Backend;
+use pingora_load_balancing::health_check::{HealthCheck as Check, HttpHealthCheck, TcpHealthCheck};
+use prometheus::{IntCounter, IntGauge};
+
+use crate::HealthCheck;
+
+/// Asks a server whether it works.
+pub(crate) struct Prober {
+    check: Box<dyn Check + Send + Sync>,
+    pub(crate) interval: Duration,
+    timeout: Duration,
+    fall: u32,
+    rise: u32,
+}
+
+/// What is known of one server.
+#[derive(Debug)]
+pub(crate) struct Health {
+    up: AtomicBool,
+    /// Results in a row that speak against the present state.
+    against: AtomicU8,
+    /// Whether there has been a result yet.
+    known: AtomicBool,
+    gauge: IntGauge,
+    passed: IntCounter,
+    failed: IntCounter,
+}
+
+/// What a result has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    Up,
+    Down,
+}
+
+impl Prober {
+    pub(crate) fn new(settings: &HealthCheck, server: &str) -> Result<Self, BoxError> {
+        let timeout = settings.timeout.as_std();
+        let check: Box<dyn Check + Send + Sync> = match &settings.path {
+            Some(path) => Box::new(http(path, settings, server, timeout)?),
+            None => {
+                let mut tcp = TcpHealthCheck::new();
+                tcp.peer_template.options.connection_timeout = Some(timeout);
+                tcp
+            }
+        };
+        Ok(Self { check, interval: settings.interval.as_std(), timeout, fall: settings.fall, rise: settings.rise })
+    }
+
+    /// One check. The error is the sentence for the log.
+    pub(crate) async fn probe(&self, address: &SocketAddr) -> Result<(), String> {
+        let backend = Backend { addr: address.clone(), weight: 1, ext: Default::default() };
+        match tokio::time::timeout(self.timeout, self.check.check(&backend)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
+        }
+    }
+
+    /// The next wait: a tenth more or less, so that servers are not asked in step.
+    pub(crate) fn next_wait(&self) -> Duration {
+        self.interval.mul_f64(0.9 + fastrand::f64() * 0.2)
+    }
+
+    /// Takes a result in.
+    pub(crate) fn judge(&self, health: &Health, passed: bool) -> Change {
+        if passed { &health.passed } else { &health.failed }.inc();
+        // The first result decides by itself: nothing is known that it would have to outweigh.
+        let is_first = !health.known.swap(true, Ordering::Relaxed);
+        if health.is_up() == passed {
+            health.against.store(0, Ordering::Relaxed);
+            return Change::None;
+        }
+        let against = u32::from(health.against.fetch_add(1, Ordering::Relaxed)) + 1;
+        let needed = if is_first { 1 } else if passed { self.rise } else { self.fall };
+        if against < needed {
+            return Change::None;
+        }
+        health.against.store(0, Ordering::Relaxed);
+        health.set(passed);
+        if passed { Change::Up } else { Change::Down }
+    }
+}
+
+fn http(path: &str, settings: &HealthCheck, server: &str, timeout: Duration) -> Result<HttpHealthCheck, BoxError> {
+    let host = settings.host.as_deref().unwrap_or(if server.starts_with("unix:") { "localhost" } else { server });
+    let mut check = HttpHealthCheck::new(host, false);
+    check.req.set_uri(path.parse()?);
+    check.req.insert_header("User-Agent", concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)"))?;
+    check.peer_template.options.connection_timeout = Some(timeout);
+    check.peer_template.options.read_timeout = Some(timeout);
+    let expected = settings.expect.clone();
+    check.validator = Some(Box::new(move |res| {
+        let status = res.status.as_u16();
+        let healthy = if expected.is_empty() { (200..400).contains(&status) } else { expected.contains(&status) };
+        if healthy {
+            return Ok(());
+        }
+        pingora_core::Error::e_explain(pingora_core::ErrorType::HTTPStatus(status), format!("status {status}"))
+    }));
+    Ok(check)
+}
+
+impl Health {
+    /// Up until a check says otherwise: a server that nobody checks is taken to work.
+    pub(crate) fn new(upstream: &str, server: &str, metrics: &Metrics) -> Result<Self, BoxError> {
+        let gauge = metrics.gauges(
+            "headwall_upstream_server_up",
+            "Whether a server counts as healthy.",
+            &["upstream", "server"],
+        )?;
+        let checks = metrics.counters(
+            "headwall_upstream_health_checks_total",
+            "Active health checks, by result.",
+            &["upstream", "server", "result"],
+        )?;
+        let gauge = gauge.with_label_values(&[upstream, server]);
+        gauge.set(1);
+        Ok(Self {
+            up: AtomicBool::new(true),
+            against: AtomicU8::new(0),
+            known: AtomicBool::new(false),
+            gauge,
+            passed: checks.with_label_values(&[upstream, server, "passed"]),
+            failed: checks.with_label_values(&[upstream, server, "failed"]),
+        })
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, up: bool) {
+        self.up.store(up, Ordering::Relaxed);
+        self.gauge.set(up.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health() -> Health {
+        Health::new("app", "127.0.0.1:1", &Metrics::new().unwrap()).unwrap()
+    }
+
+    fn changes(results: &[bool]) -> Vec<Change> {
+        let prober = Prober::new(&HealthCheck::default(), "127.0.0.1:1").unwrap();
+        let health = health();
+        results.iter().map(|&passed| prober.judge(&health, passed)).collect()
+    }
+
+    #[test]
+    fn three_failures_in_a_row_take_a_server_down_and_two_successes_bring_it_back() {
+        use Change::{Down, None, Up};
+        let results = [true, false, false, true, false, false, false, false, true, false, true, true];
+        let expected = [None, None, None, None, None, None, Down, None, None, None, None, Up];
+        assert_eq!(changes(&results), expected);
+    }
+
+    #[test]
+    fn the_first_result_decides_by_itself() {
+        assert_eq!(changes(&[false, true, true]), [Change::Down, Change::None, Change::Up]);
+    }
+}
