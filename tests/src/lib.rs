@@ -1,1 +1,1 @@
-//! Integration tests.
+//! Integration tests live in `integration.rs`; this package has no library.

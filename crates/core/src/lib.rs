@@ -55,6 +55,6 @@ pub use metrics::Metrics;
 pub use module::{Build, Module};
 pub use reply::LocalReply;
 pub use route::Route;
-pub use service::{Action, Forward, Service, Timeouts, Tunnel};
+pub use service::{Action, Forward, Service, Timeouts, Tunnel, TunnelLimits};
 pub use table::Table;
 pub use upstream::{Attempt, NamedUpstream, Peer, Unavailable, Upstream};

@@ -121,7 +121,11 @@ impl<'a> Build<'a> {
     /// State that outlives a reload, made now unless the running config already has it.
     ///
     /// Put into the key everything that makes it a different thing when it changes: place, settings, rate.
-    pub fn shared<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+    pub fn shared<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<Arc<T>, BoxError> {
         self.shared.obtain(&format!("{} {key}", self.name), make)
     }
 
@@ -140,18 +144,22 @@ impl fmt::Debug for Build<'_> {
 // === impl Shared ===
 
 impl Shared {
-    fn obtain<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+    fn obtain<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<Arc<T>, BoxError> {
         let key = (TypeId::of::<T>(), key.to_owned());
         let mut kept = self.0.lock();
         let found = kept.get(&key).and_then(Weak::upgrade);
         if let Some(found) = found.and_then(|any| any.downcast::<T>().ok()) {
-            return found;
+            return Ok(found);
         }
-        let made = Arc::new(make());
+        let made = Arc::new(make()?);
         let any: Arc<dyn Any + Send + Sync> = made.clone();
         kept.retain(|_, value| value.strong_count() > 0);
         kept.insert(key, Arc::downgrade(&any));
-        made
+        Ok(made)
     }
 }
 
@@ -168,11 +176,11 @@ mod tests {
     #[test]
     fn shared_state_lives_as_long_as_a_config_holds_it() {
         let shared = Shared::default();
-        let old = shared.obtain("zone", || 1_u32);
-        let new = shared.obtain("zone", || 2_u32);
+        let obtain = |value: u32| shared.obtain("zone", move || Ok(value)).unwrap();
+        let (old, new) = (obtain(1), obtain(2));
         assert_eq!(*new, 1, "the running config has it already");
-        assert_eq!(*shared.obtain("zone", || 3_u64), 3, "another type is another thing");
+        assert_eq!(*shared.obtain("zone", || Ok(3_u64)).unwrap(), 3, "another type is another thing");
         drop((old, new));
-        assert_eq!(*shared.obtain("zone", || 5_u32), 5, "nobody held it any more");
+        assert_eq!(*obtain(5), 5, "nobody held it any more");
     }
 }

@@ -5,10 +5,13 @@
 //! the same for every service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
+use garde::Validate;
+use headwall_units::Duration;
 use pingora_http::RequestHeader;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::upstream::NamedUpstream;
 use crate::{Context, Error, LocalReply};
@@ -75,44 +78,53 @@ impl Forward {
 pub struct Tunnel {
     /// Where to, and how long the handshake may take.
     pub forward: Arc<Forward>,
-    /// How long a tunnel may be silent in both directions before it is closed.
-    pub idle: Duration,
-    /// How long the other direction may go on after one side has closed its own.
-    pub linger: Duration,
-}
-
-impl Tunnel {
-    /// Silence allowed by default: an hour, because a quiet socket is not a dead one.
-    pub const IDLE: Duration = Duration::from_secs(3600);
-
-    /// Time to finish after one side has closed, by default.
-    pub const LINGER: Duration = Duration::from_secs(30);
-
-    /// A tunnel with the default limits.
-    pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self { forward: Arc::new(Forward::to(upstream)), idle: Self::IDLE, linger: Self::LINGER }
-    }
+    /// How long it may be silent.
+    pub limits: TunnelLimits,
 }
 
 /// How long the steps of an exchange with an upstream may take.
 ///
 /// As in nginx, `send` and `read` are between two operations, never a total: a download that keeps moving is never
 /// cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// To open a connection, TLS included. 5 seconds by default.
+    /// To open a connection, TLS included. Default: `5s`.
+    #[garde(skip)]
     pub connect: Duration,
-    /// Between two writes of the request. 60 seconds by default.
+    /// Between two writes of the request. Default: `60s`.
+    #[garde(skip)]
     pub send: Duration,
-    /// From the last byte of the request's head to the first byte of the response. 60 seconds by default.
+    /// From the choice of a connection to the first byte of the response. Default: `60s`.
+    #[garde(skip)]
     pub first_byte: Duration,
-    /// Between two reads of the response. 60 seconds by default.
+    /// Between two reads of the response, or `first_byte` if that is longer. Default: `60s`.
+    #[garde(skip)]
     pub read: Duration,
+}
+
+/// How long a tunnel may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct TunnelLimits {
+    /// How long it may be silent in both directions before it is closed. Default: `1h`, because a quiet socket is
+    /// not a dead one.
+    #[garde(skip)]
+    pub idle_timeout: Duration,
+    /// How long the other direction may go on after one side has closed its own. Default: `30s`.
+    #[garde(skip)]
+    pub linger_timeout: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
         Self { connect: Duration::from_secs(5), send: minute, first_byte: minute, read: minute }
+    }
+}
+
+impl Default for TunnelLimits {
+    fn default() -> Self {
+        Self { idle_timeout: Duration::from_secs(3600), linger_timeout: Duration::from_secs(30) }
     }
 }

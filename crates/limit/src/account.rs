@@ -51,14 +51,7 @@ impl Account {
         let excess = (self.excess + REQUEST).saturating_sub(quota.refill(elapsed));
         let allowed = quota.allows(excess) || matches!(charge, Charge::Always);
         if !allowed {
-            return Decision::reject(
-                *quota,
-                excess,
-                Standing {
-                    excess: self.excess,
-                    elapsed,
-                },
-            );
+            return Decision::reject(*quota, excess, Standing { excess: self.excess, elapsed });
         }
         if !matches!(charge, Charge::Never) {
             self.excess = excess;
@@ -94,34 +87,17 @@ mod tests {
     fn a_clock_that_jumps_back() {
         let quota = Quota::new("1r/s".parse().unwrap(), 9);
         let rows = [
-            (
-                "one millisecond back: no refill, the time stays",
-                99_999,
-                1_000,
-                100_000,
-            ),
+            ("one millisecond back: no refill, the time stays", 99_999, 1_000, 100_000),
             ("a minute back: the same", 40_000, 1_000, 100_000),
-            (
-                "more than a minute back: one millisecond, the time is set",
-                39_999,
-                999,
-                39_999,
-            ),
+            ("more than a minute back: one millisecond, the time is set", 39_999, 999, 39_999),
             ("no time at all", 100_000, 1_000, 100_000),
             ("one millisecond on", 100_001, 999, 100_001),
         ];
         for (what, now, excess, last) in rows {
-            let mut account = Account {
-                excess: 0,
-                last: Millis::new(100_000),
-            };
+            let mut account = Account { excess: 0, last: Millis::new(100_000) };
             let decision = account.check(&quota, Millis::new(now), Charge::IfAllowed);
             assert_eq!(decision.excess(), excess, "{what}");
-            assert_eq!(
-                (account.excess, account.last),
-                (excess, Millis::new(last)),
-                "{what}"
-            );
+            assert_eq!((account.excess, account.last), (excess, Millis::new(last)), "{what}");
         }
     }
 
@@ -132,18 +108,10 @@ mod tests {
             ("a look that would pass", 0, Charge::Never, 0),
             ("a request that passes", 0, Charge::IfAllowed, 1_000),
             ("a request that does not", 1_000, Charge::IfAllowed, 1_000),
-            (
-                "a request that passed before another took its place",
-                1_000,
-                Charge::Always,
-                2_000,
-            ),
+            ("a request that passed before another took its place", 1_000, Charge::Always, 2_000),
         ];
         for (what, before, charge, after) in rows {
-            let mut account = Account {
-                excess: before,
-                last: Millis::new(0),
-            };
+            let mut account = Account { excess: before, last: Millis::new(0) };
             account.check(&quota, Millis::new(0), charge);
             assert_eq!(account.excess, after, "{what}");
         }
@@ -161,15 +129,8 @@ mod tests {
         ];
         for (rate, excess, now, idle, what) in rows {
             let quota = Quota::new(rate.parse().unwrap(), 9);
-            let account = Account {
-                excess,
-                last: Millis::new(0),
-            };
-            assert_eq!(
-                account.is_idle(&quota, Millis::new(now)),
-                idle,
-                "{rate} at {now}: {what}"
-            );
+            let account = Account { excess, last: Millis::new(0) };
+            assert_eq!(account.is_idle(&quota, Millis::new(now)), idle, "{rate} at {now}: {what}");
         }
     }
 }

@@ -66,9 +66,7 @@ impl<C: Clock + ?Sized> Clock for &C {
 impl SystemClock {
     /// A clock that begins now, at zero.
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 }
 

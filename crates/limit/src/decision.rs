@@ -45,25 +45,13 @@ impl Decision {
             0 => Verdict::Pass,
             millis => Verdict::Delay(Duration::from_millis(millis)),
         };
-        Self {
-            verdict,
-            quota,
-            excess,
-            standing: Standing { excess, elapsed: 0 },
-        }
+        Self { verdict, quota, excess, standing: Standing { excess, elapsed: 0 } }
     }
 
     /// The request would have this excess, which is too much; the key stays where it stands.
     pub(crate) const fn reject(quota: Quota, excess: u64, standing: Standing) -> Self {
-        let verdict = Verdict::Reject {
-            retry_after: standing.until(&quota, quota.burst()),
-        };
-        Self {
-            verdict,
-            quota,
-            excess,
-            standing,
-        }
+        let verdict = Verdict::Reject { retry_after: standing.until(&quota, quota.burst()) };
+        Self { verdict, quota, excess, standing }
     }
 
     /// What to do with the request.
@@ -134,28 +122,14 @@ mod tests {
             ("between two", Decision::pass(quota, 1_500), 0, 6_025, 30_121),
             (
                 "one too many",
-                Decision::reject(
-                    quota,
-                    3_000,
-                    Standing {
-                        excess: 2_000,
-                        elapsed: 0,
-                    },
-                ),
+                Decision::reject(quota, 3_000, Standing { excess: 2_000, elapsed: 0 }),
                 0,
                 12_049,
                 36_145,
             ),
             (
                 "and again later",
-                Decision::reject(
-                    quota,
-                    2_585,
-                    Standing {
-                        excess: 2_000,
-                        elapsed: 5_000,
-                    },
-                ),
+                Decision::reject(quota, 2_585, Standing { excess: 2_000, elapsed: 5_000 }),
                 0,
                 7_049,
                 31_145,
@@ -164,11 +138,7 @@ mod tests {
         for (what, decision, remaining, retry_after, reset) in rows {
             assert_eq!(decision.limit(), 3, "{what}");
             assert_eq!(decision.remaining(), remaining, "{what}");
-            assert_eq!(
-                decision.retry_after(),
-                Duration::from_millis(retry_after),
-                "{what}"
-            );
+            assert_eq!(decision.retry_after(), Duration::from_millis(retry_after), "{what}");
             assert_eq!(decision.reset(), Duration::from_millis(reset), "{what}");
             assert_eq!(decision.is_reject(), decision.excess() > 2_000, "{what}");
         }

@@ -36,17 +36,14 @@ pub fn check_all<C: Clock>(limits: &[(&Zone<C>, Key)]) -> Option<Ruling> {
             return Some(Ruling { limit, decision });
         }
     }
-    let last = Ruling {
-        limit: others.len(),
-        decision: last_zone.check(*last_key),
-    };
+    let last = Ruling { limit: others.len(), decision: last_zone.check(*last_key) };
     if last.decision.is_reject() {
         return Some(last);
     }
-    let charged = others.iter().enumerate().map(|(limit, (zone, key))| Ruling {
-        limit,
-        decision: zone.visit(*key, Charge::Always),
-    });
+    let charged = others
+        .iter()
+        .enumerate()
+        .map(|(limit, (zone, key))| Ruling { limit, decision: zone.visit(*key, Charge::Always) });
     Some(charged.fold(last, Ruling::stricter))
 }
 
@@ -54,10 +51,7 @@ impl Ruling {
     fn stricter(self, other: Self) -> Self {
         let strictness = |ruling: &Self| {
             let Self { limit, decision } = ruling;
-            (
-                decision.delay(),
-                std::cmp::Reverse((decision.remaining(), *limit)),
-            )
+            (decision.delay(), std::cmp::Reverse((decision.remaining(), *limit)))
         };
         std::cmp::max_by_key(self, other, strictness)
     }

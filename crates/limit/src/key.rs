@@ -119,19 +119,9 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1", true, "IPv4 mapped into IPv6"),
             ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true, "one /64"),
             ("2001:db8::1", "2001:db8:0:1::1", false, "the next /64"),
-            (
-                "2001:db8:0:1::",
-                "2001:db8:1::",
-                false,
-                "other bits of the prefix",
-            ),
+            ("2001:db8:0:1::", "2001:db8:1::", false, "other bits of the prefix"),
             ("2001:db8::", "2101:db8::", false, "the top bits of the prefix"),
-            (
-                "0.0.0.1",
-                "0:0:0:1::",
-                false,
-                "the same number in IPv4 and as a /64",
-            ),
+            ("0.0.0.1", "0:0:0:1::", false, "the same number in IPv4 and as a /64"),
             ("0.0.0.0", "::", false, "nobody in IPv4 and in IPv6"),
         ];
         for (one, other, same, why) in rows {
@@ -156,34 +146,16 @@ mod tests {
         assert_eq!(keys.len(), 10_000);
         assert_eq!(hasher.text("ada"), hasher.clone().bytes(b"ada"), "clones agree");
         assert_ne!(hasher.text("ada"), KeyHasher::new().text("ada"), "seeds differ");
-        assert_ne!(
-            hasher.text(""),
-            hasher.combine(&[]),
-            "nothing written, nothing combined"
-        );
+        assert_ne!(hasher.text(""), hasher.combine(&[]), "nothing written, nothing combined");
     }
 
     #[test]
     fn both_halves_of_a_digest_vary() {
         let hasher = KeyHasher::new();
         let keys: Vec<_> = (0..100).map(|n| hasher.text(&n.to_string()).0).collect();
-        assert_eq!(
-            keys.iter().map(|key| *key as u64).collect::<HashSet<_>>().len(),
-            100,
-            "low half"
-        );
-        assert_eq!(
-            keys.iter()
-                .map(|key| (key >> 64) as u64)
-                .collect::<HashSet<_>>()
-                .len(),
-            100,
-            "high half"
-        );
-        assert!(
-            keys.iter()
-                .any(|key| (key >> 64) as u64 & (u64::MAX >> 8) != *key as u64 & (u64::MAX >> 8))
-        );
+        assert_eq!(keys.iter().map(|key| *key as u64).collect::<HashSet<_>>().len(), 100, "low half");
+        assert_eq!(keys.iter().map(|key| (key >> 64) as u64).collect::<HashSet<_>>().len(), 100, "high half");
+        assert!(keys.iter().any(|key| (key >> 64) as u64 & (u64::MAX >> 8) != *key as u64 & (u64::MAX >> 8)));
     }
 
     #[test]

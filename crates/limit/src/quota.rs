@@ -26,21 +26,14 @@ impl Quota {
     /// For a rate that was written as a window, `100 per 1m`, the burst that gives its meaning is
     /// [`Rate::implied_burst`].
     pub fn new(rate: Rate, burst: u32) -> Self {
-        Self {
-            rate: rate.milli_per_second().into(),
-            burst: u64::from(burst) * REQUEST,
-            undelayed: u64::MAX,
-        }
+        Self { rate: rate.milli_per_second().into(), burst: u64::from(burst) * REQUEST, undelayed: u64::MAX }
     }
 
     /// The same allowance, but only `requests` of the burst pass at once; the others are delayed until the rate has
     /// caught up. `delay_after(0)` is what nginx does when neither `nodelay` nor `delay=` is written.
     #[must_use]
     pub fn delay_after(self, requests: u32) -> Self {
-        Self {
-            undelayed: u64::from(requests) * REQUEST,
-            ..self
-        }
+        Self { undelayed: u64::from(requests) * REQUEST, ..self }
     }
 
     /// The most requests that pass at once, `burst + 1`: the `q` of a `RateLimit-Policy` field.
@@ -107,11 +100,7 @@ mod tests {
         for (rate, burst, limit, window) in rows {
             let quota = quota(rate, burst);
             assert_eq!(quota.limit(), limit, "{rate} burst={burst}");
-            assert_eq!(
-                quota.window(),
-                Duration::from_millis(window),
-                "{rate} burst={burst}"
-            );
+            assert_eq!(quota.window(), Duration::from_millis(window), "{rate} burst={burst}");
         }
     }
 
@@ -122,10 +111,7 @@ mod tests {
         assert_eq!(slow.wait_for(slow.burst() + REQUEST), 4_294_967_296_000 * 1_000);
         assert_eq!(slow.delay(slow.burst()), 4_294_967_295_000 * 1_000);
         assert!(fast.refill(u64::MAX) > fast.burst());
-        assert!(
-            fast.refill(1 << 61) > fast.burst(),
-            "a product that would wrap to zero"
-        );
+        assert!(fast.refill(1 << 61) > fast.burst(), "a product that would wrap to zero");
     }
 
     proptest! {

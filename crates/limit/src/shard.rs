@@ -22,10 +22,7 @@ const SWEEP: usize = 2;
 
 impl Shard {
     pub(crate) fn new(entries: NonZeroUsize) -> Self {
-        Self {
-            accounts: LruCache::new(entries),
-            evictions: 0,
-        }
+        Self { accounts: LruCache::new(entries), evictions: 0 }
     }
 
     /// Decides on a request of `key`. Every visit counts as a use, a rejected one too: a client that keeps trying

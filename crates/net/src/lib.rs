@@ -14,7 +14,7 @@ mod listener;
 mod socket;
 
 pub use accept::{Frontend, Limits, accept};
-pub use address::{Address, InvalidAddress};
+pub use address::Address;
 pub use conn::Conn;
 pub use connections::Connections;
 pub use listener::{BindError, Listener};

@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn port_0_becomes_a_real_port_and_options_are_inherited() {
-        let listener = Listener::bind(&"[::]:0".parse().unwrap()).unwrap();
+        let listener = Listener::bind(&Address::Tcp("[::]:0".parse().unwrap())).unwrap();
         let Address::Tcp(bound) = *listener.address() else { panic!("not TCP") };
         assert_ne!(bound.port(), 0);
         let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port())).await.unwrap();
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_an_error_that_says_so() {
-        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let first = Listener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
         let error = Listener::bind(first.address()).unwrap_err().to_string();
         assert_eq!(
             error,

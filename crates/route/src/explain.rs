@@ -93,12 +93,7 @@ impl<T> RouteTable<T> {
             };
             Step { position, verdict }
         };
-        let steps = site
-            .ranked()
-            .into_iter()
-            .map(|(_, position)| position)
-            .map(step)
-            .collect();
+        let steps = site.ranked().into_iter().map(|(_, position)| position).map(step).collect();
         Some(Explanation { site: index, steps })
     }
 }
@@ -110,37 +105,22 @@ impl Matcher {
     #[must_use]
     pub fn why_not(&self, request: &Request<'_>) -> Option<WhyNot> {
         if !self.path.accepts(request.path) {
-            return Some(WhyNot::Path {
-                found: request.path.to_owned(),
-                takes: self.path.to_string(),
-            });
+            return Some(WhyNot::Path { found: request.path.to_owned(), takes: self.path.to_string() });
         }
         if !self.methods.accepts(request.method) {
-            return Some(WhyNot::Method {
-                found: request.method.clone(),
-                takes: self.methods.to_string(),
-            });
+            return Some(WhyNot::Method { found: request.method.clone(), takes: self.methods.to_string() });
         }
-        let header = self
-            .headers
-            .iter()
-            .find(|header| !header.accepts(request.headers))
-            .map(|header| {
-                let lines = request.headers.get_all(header.name()).iter();
-                let values: Vec<_> = lines
-                    .map(|line| String::from_utf8_lossy(line.as_bytes()))
-                    .collect();
-                WhyNot::Header {
-                    name: header.name().clone(),
-                    found: (!values.is_empty()).then(|| values.join(", ")),
-                    takes: header.value().to_string(),
-                }
-            });
+        let header = self.headers.iter().find(|header| !header.accepts(request.headers)).map(|header| {
+            let lines = request.headers.get_all(header.name()).iter();
+            let values: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+            WhyNot::Header {
+                name: header.name().clone(),
+                found: (!values.is_empty()).then(|| values.join(", ")),
+                takes: header.value().to_string(),
+            }
+        });
         header.or_else(|| {
-            let parameter = self
-                .query
-                .iter()
-                .find(|parameter| !parameter.accepts(request.query))?;
+            let parameter = self.query.iter().find(|parameter| !parameter.accepts(request.query))?;
             let value = parameter.value_in(request.query);
             Some(WhyNot::Query {
                 name: parameter.name().to_owned(),
@@ -188,34 +168,14 @@ mod tests {
             ("=/a", "GET /b", "path is /b, the route takes /a exactly"),
             ("/a", "GET /ab", "path is /ab, the route takes /a and below"),
             ("/", "GET /", "accepted"),
-            (
-                "~^/v[0-9]",
-                "GET /b",
-                "path is /b, the route takes paths that match `^/v[0-9]`",
-            ),
+            ("~^/v[0-9]", "GET /b", "path is /b, the route takes paths that match `^/v[0-9]`"),
             ("=/a POST @x", "GET /a", "method is GET, the route takes POST"),
             ("PUT,POST", "GET /a", "method is GET, the route takes PUT, POST"),
             ("@x ?q", "GET /a", "header x is absent, the route takes any value"),
-            (
-                "@x=1",
-                "GET /a x: 2; x: 3",
-                "header x is \"2, 3\", the route takes \"1\"",
-            ),
-            (
-                "@y @x=1",
-                "GET /a y: 1",
-                "header x is absent, the route takes \"1\"",
-            ),
-            (
-                "?q~^1",
-                "GET /a?q=a+b",
-                "query parameter q is \"a b\", the route takes values that match `^1`",
-            ),
-            (
-                "?q",
-                "GET /a?p",
-                "query parameter q is absent, the route takes any value",
-            ),
+            ("@x=1", "GET /a x: 2; x: 3", "header x is \"2, 3\", the route takes \"1\""),
+            ("@y @x=1", "GET /a y: 1", "header x is absent, the route takes \"1\""),
+            ("?q~^1", "GET /a?q=a+b", "query parameter q is \"a b\", the route takes values that match `^1`"),
+            ("?q", "GET /a?p", "query parameter q is absent, the route takes any value"),
             ("?q", "GET /a?q", "accepted"),
         ] {
             let reason = with_request(request, |request| matcher(written).why_not(request));
@@ -233,10 +193,7 @@ mod tests {
             .iter()
             .map(|step| (step.position.rule, step.position.matcher, step.verdict.clone()))
             .collect();
-        let not_post = WhyNot::Method {
-            found: Method::GET,
-            takes: "POST".to_owned(),
-        };
+        let not_post = WhyNot::Method { found: Method::GET, takes: "POST".to_owned() };
         assert_eq!(
             steps,
             [

@@ -10,14 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 pub(crate) fn site(hosts: &str, rules: &[(&'static str, &str)]) -> Site<&'static str> {
     Site {
         name: None,
-        hosts: hosts
-            .split_whitespace()
-            .map(|host| host.parse().unwrap())
-            .collect(),
-        rules: rules
-            .iter()
-            .map(|(target, written)| rule(target, written))
-            .collect(),
+        hosts: hosts.split_whitespace().map(|host| host.parse().unwrap()).collect(),
+        rules: rules.iter().map(|(target, written)| rule(target, written)).collect(),
     }
 }
 
@@ -28,10 +22,7 @@ pub(crate) fn table(rules: &[(&'static str, &str)]) -> RouteTable<&'static str> 
 
 /// Matchers are divided by ` | `; none at all is the rule without a matcher.
 fn rule(target: &'static str, written: &str) -> Rule<&'static str> {
-    Rule::new(
-        written.split(" | ").filter(|text| !text.is_empty()).map(matcher),
-        target,
-    )
+    Rule::new(written.split(" | ").filter(|text| !text.is_empty()).map(matcher), target)
 }
 
 /// Words: `=/exact`, `/prefix`, `~regex`, `GET,POST`, `@header`, `@header=value`, `?query~regex`.
@@ -72,26 +63,15 @@ pub(crate) fn with_request<R>(written: &str, look: impl FnOnce(&Request<'_>) -> 
     let method = Method::from_bytes(parts.next().unwrap().as_bytes()).unwrap();
     let target = parts.next().unwrap();
     let (host, path) = target.split_at(target.find('/').unwrap());
-    let (path, query) = path
-        .split_once('?')
-        .map_or((path, None), |(path, query)| (path, Some(query)));
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
     for line in parts.next().into_iter().flat_map(|lines| lines.split("; ")) {
         let (name, value) = line.split_once(": ").unwrap();
-        headers.append(
-            name.parse::<HeaderName>().unwrap(),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
     }
     let host = (!host.is_empty()).then(|| host_of(host).unwrap());
     let path = normalise(path).unwrap();
-    look(&Request {
-        host: host.as_deref(),
-        method: &method,
-        path: &path,
-        query,
-        headers: &headers,
-    })
+    look(&Request { host: host.as_deref(), method: &method, path: &path, query, headers: &headers })
 }
 
 /// The outcome in words: the target, `no site`, `no route`, or `allow GET, HEAD`.
@@ -106,9 +86,5 @@ pub(crate) fn outcome(table: &RouteTable<&'static str>, request: &Request<'_>) -
 
 #[track_caller]
 pub(crate) fn check(table: &RouteTable<&'static str>, written: &str, expected: &str) {
-    assert_eq!(
-        with_request(written, |request| outcome(table, request)),
-        expected,
-        "{written}"
-    );
+    assert_eq!(with_request(written, |request| outcome(table, request)), expected, "{written}");
 }

@@ -66,9 +66,7 @@ pub fn host_of(raw: &str) -> Result<Cow<'_, str>, InvalidHost> {
 /// The host, normalised, and the port as it was written.
 fn split(raw: &str) -> Result<(Cow<'_, str>, Option<&str>), InvalidHost> {
     if let Some(bracketed) = raw.strip_prefix('[') {
-        let (address, after) = bracketed
-            .split_once(']')
-            .ok_or_else(|| InvalidHost::Ipv6(raw.to_owned()))?;
+        let (address, after) = bracketed.split_once(']').ok_or_else(|| InvalidHost::Ipv6(raw.to_owned()))?;
         let address: Ipv6Addr = address.parse().map_err(|_| InvalidHost::Ipv6(raw.to_owned()))?;
         let host = Cow::Owned(format!("[{address}]"));
         return match after.strip_prefix(':') {
@@ -79,11 +77,7 @@ fn split(raw: &str) -> Result<(Cow<'_, str>, Option<&str>), InvalidHost> {
     }
     // Looked for in the whole text, so that `https://a` is told about its slash rather than about a port.
     if let Some(odd) = raw.chars().find(|&c| c != ':' && !is_name_char(c)) {
-        return Err(if odd.is_ascii() {
-            InvalidHost::Character(odd)
-        } else {
-            InvalidHost::NotAscii(odd)
-        });
+        return Err(if odd.is_ascii() { InvalidHost::Character(odd) } else { InvalidHost::NotAscii(odd) });
     }
     match raw.split_once(':') {
         Some((_, rest)) if rest.contains(':') => Err(InvalidHost::Unbracketed(raw.to_owned())),
@@ -133,25 +127,13 @@ mod tests {
         for (raw, expected, why) in [
             ("app.example.com", "app.example.com", "a plain name"),
             ("App.Example.COM", "app.example.com", "names ignore case"),
-            (
-                "app.example.com:8443",
-                "app.example.com",
-                "the port is not the host",
-            ),
+            ("app.example.com:8443", "app.example.com", "the port is not the host"),
             ("app.example.com:", "app.example.com", "an empty port is a port"),
-            (
-                "app.example.com.",
-                "app.example.com",
-                "the root's dot says nothing",
-            ),
+            ("app.example.com.", "app.example.com", "the root's dot says nothing"),
             ("app.example.com.:443", "app.example.com", "dot and port"),
             ("localhost", "localhost", "one label"),
             ("my_app.internal", "my_app.internal", "underscores are in use"),
-            (
-                "xn--bcher-kva.example",
-                "xn--bcher-kva.example",
-                "an internationalised name",
-            ),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example", "an internationalised name"),
             ("127.0.0.1:80", "127.0.0.1", "IPv4 with a port"),
             ("[::1]", "[::1]", "IPv6"),
             ("[::1]:8080", "[::1]", "IPv6 with a port"),

@@ -6,6 +6,8 @@ mod path;
 mod query;
 mod value;
 
+use std::fmt;
+
 use crate::Request;
 
 pub use self::header::{HeaderMatch, InvalidHeaderName};
@@ -43,10 +45,7 @@ impl Matcher {
     /// For the table that asks which methods would have been accepted.
     pub(crate) fn accepts_beyond_method(&self, request: &Request<'_>) -> bool {
         self.headers.iter().all(|header| header.accepts(request.headers))
-            && self
-                .query
-                .iter()
-                .all(|parameter| parameter.accepts(request.query))
+            && self.query.iter().all(|parameter| parameter.accepts(request.query))
     }
 
     /// Whether every request that `other` accepts is certain to be accepted here.
@@ -55,13 +54,24 @@ impl Matcher {
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.path.covers(&other.path)
             && self.methods.covers(&other.methods)
-            && self
-                .headers
-                .iter()
-                .all(|mine| other.headers.iter().any(|theirs| mine.follows_from(theirs)))
-            && self
-                .query
-                .iter()
-                .all(|mine| other.query.iter().any(|theirs| mine.follows_from(theirs)))
+            && self.headers.iter().all(|mine| other.headers.iter().any(|theirs| mine.follows_from(theirs)))
+            && self.query.iter().all(|mine| other.query.iter().any(|theirs| mine.follows_from(theirs)))
+    }
+}
+
+/// As in `/api and below, by POST, with header x-beta: any value`.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)?;
+        if !self.methods.is_any() {
+            write!(f, ", by {}", self.methods)?;
+        }
+        for header in &self.headers {
+            write!(f, ", with header {}: {}", header.name(), header.value())?;
+        }
+        for parameter in &self.query {
+            write!(f, ", with query parameter {}: {}", parameter.name(), parameter.value())?;
+        }
+        Ok(())
     }
 }

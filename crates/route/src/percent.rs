@@ -39,11 +39,7 @@ mod tests {
             let mut text = String::new();
             push_escape(&mut text, byte);
             assert_eq!(escape(text.as_bytes()), Some((byte, &b""[..])), "{text}");
-            assert_eq!(
-                escape(text.to_ascii_lowercase().as_bytes()),
-                Some((byte, &b""[..])),
-                "{text}"
-            );
+            assert_eq!(escape(text.to_ascii_lowercase().as_bytes()), Some((byte, &b""[..])), "{text}");
         }
     }
 

@@ -83,12 +83,7 @@ mod tests {
         let methods = || MethodMatch::parse(["GET"]).unwrap();
         let headers = |count| vec![HeaderMatch::new("x", ValueMatch::present()).unwrap(); count];
         let query = |count| vec![QueryMatch::new("x", ValueMatch::present()); count];
-        let written = |path, methods, headers, query| Matcher {
-            path,
-            methods,
-            headers,
-            query,
-        };
+        let written = |path, methods, headers, query| Matcher { path, methods, headers, query };
         let any = MethodMatch::any;
 
         // Every matcher is better than the ones below it, wherever either is written.
@@ -111,30 +106,18 @@ mod tests {
         let [early, late] = [0, 1].map(|rule| Position { rule, matcher: 0 });
         for (index, better) in falling.iter().enumerate() {
             for worse in &falling[index + 1..] {
-                assert!(
-                    Rank::new(better, late) > Rank::new(worse, early),
-                    "{better:?} over {worse:?}"
-                );
+                assert!(Rank::new(better, late) > Rank::new(worse, early), "{better:?} over {worse:?}");
             }
-            assert!(
-                Rank::new(better, early) > Rank::new(better, late),
-                "what is written first is better"
-            );
+            assert!(Rank::new(better, early) > Rank::new(better, late), "what is written first is better");
         }
     }
 
     #[test]
     fn expressions_go_by_the_order_of_writing_alone() {
-        let regex = |methods| Matcher {
-            path: PathMatch::regex("a").unwrap(),
-            methods,
-            ..Matcher::default()
-        };
+        let regex = |methods| Matcher { path: PathMatch::regex("a").unwrap(), methods, ..Matcher::default() };
         let first = Rank::new(&regex(MethodMatch::any()), Position { rule: 0, matcher: 1 });
-        let second = Rank::new(
-            &regex([http::Method::GET].into_iter().collect()),
-            Position { rule: 1, matcher: 0 },
-        );
+        let second =
+            Rank::new(&regex([http::Method::GET].into_iter().collect()), Position { rule: 1, matcher: 0 });
         assert!(first > second);
     }
 }

@@ -55,11 +55,7 @@ fn shadowed_in<T>(index: usize, site: &Site<T>) -> Vec<Shadowed> {
         let mut by: Vec<_> = takers.into_iter().collect::<Option<_>>()?;
         by.sort_unstable();
         by.dedup();
-        Some(Shadowed {
-            site: index,
-            rule,
-            by,
-        })
+        Some(Shadowed { site: index, rule, by })
     });
     shadowed.collect()
 }
@@ -77,8 +73,7 @@ mod tests {
             .shadowed()
             .into_iter()
             .map(|Shadowed { rule, by, .. }| {
-                by.iter()
-                    .fold(format!("{rule} <"), |text, by| format!("{text} {by}"))
+                by.iter().fold(format!("{rule} <"), |text, by| format!("{text} {by}"))
             })
             .collect();
         assert_eq!(shadowed, expected, "{why}");
@@ -92,51 +87,19 @@ mod tests {
         check(&["/a GET", "/a HEAD"], &["1 < 0"], "GET implies HEAD");
         check(&["/a GET,POST", "/a POST"], &["1 < 0"], "one method of two");
         check(&["/a @x=1", "/a @x=1"], &["1 < 0"], "the same header");
-        check(
-            &["/a @x", "/a @x=1"],
-            &["1 < 0"],
-            "presence is enough, and was written first",
-        );
-        check(
-            &["/a ?x~^[0-9]$", "/a ?x=1"],
-            &["1 < 0"],
-            "an expression that accepts the value",
-        );
-        check(
-            &["~^/a", "~^/a POST @x"],
-            &["1 < 0"],
-            "expressions go by order of writing",
-        );
-        check(
-            &["~^/a", "/"],
-            &["0 < 1"],
-            "the prefix of all paths ranks above expressions",
-        );
+        check(&["/a @x", "/a @x=1"], &["1 < 0"], "presence is enough, and was written first");
+        check(&["/a ?x~^[0-9]$", "/a ?x=1"], &["1 < 0"], "an expression that accepts the value");
+        check(&["~^/a", "~^/a POST @x"], &["1 < 0"], "expressions go by order of writing");
+        check(&["~^/a", "/"], &["0 < 1"], "the prefix of all paths ranks above expressions");
         check(&["GET", "/"], &["0 < 1"], "and above no path");
-        check(
-            &["/a | /b", "/a | /b"],
-            &["1 < 0"],
-            "each matcher by the same rule",
-        );
-        check(
-            &["/a", "/b", "/b | /a"],
-            &["2 < 0 1"],
-            "each matcher by another rule",
-        );
-        check(
-            &["/a", "/a | /a"],
-            &["1 < 0"],
-            "matchers of one rule do not shelter each other",
-        );
+        check(&["/a | /b", "/a | /b"], &["1 < 0"], "each matcher by the same rule");
+        check(&["/a", "/b", "/b | /a"], &["2 < 0 1"], "each matcher by another rule");
+        check(&["/a", "/a | /a"], &["1 < 0"], "matchers of one rule do not shelter each other");
     }
 
     #[test]
     fn not_reported() {
-        check(
-            &["/", "/api"],
-            &[],
-            "the longest prefix wins, whatever is written first",
-        );
+        check(&["/", "/api"], &[], "the longest prefix wins, whatever is written first");
         check(&["/api", "=/api"], &[], "exact before prefix");
         check(&["/a", "/a GET"], &[], "a condition on the method ranks higher");
         check(&["/a @x", "/a @x @y"], &[], "more headers rank higher");
@@ -157,18 +120,8 @@ mod tests {
 
     #[test]
     fn each_site_for_itself() {
-        let sites = [
-            site("", &[("", "/a")]),
-            site("a.example.com", &[("", "/a"), ("", "/b"), ("", "/b")]),
-        ];
+        let sites = [site("", &[("", "/a")]), site("a.example.com", &[("", "/a"), ("", "/b"), ("", "/b")])];
         let shadowed = RouteTable::new(sites).unwrap().shadowed();
-        assert_eq!(
-            shadowed,
-            [Shadowed {
-                site: 1,
-                rule: 2,
-                by: vec![1]
-            }]
-        );
+        assert_eq!(shadowed, [Shadowed { site: 1, rule: 2, by: vec![1] }]);
     }
 }

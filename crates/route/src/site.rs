@@ -45,11 +45,7 @@ impl<T> Site<T> {
 
 impl<T> Default for Site<T> {
     fn default() -> Self {
-        Self {
-            name: None,
-            hosts: Vec::new(),
-            rules: Vec::new(),
-        }
+        Self { name: None, hosts: Vec::new(), rules: Vec::new() }
     }
 }
 

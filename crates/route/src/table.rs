@@ -73,13 +73,7 @@ impl<T> RouteTable<T> {
     pub fn new(sites: impl IntoIterator<Item = Site<T>>) -> Result<Self, InvalidTable> {
         let sites: Vec<_> = sites.into_iter().collect();
         let hosts = HostIndex::new(&sites)?;
-        let sites = sites
-            .into_iter()
-            .map(|site| Indexed {
-                paths: PathIndex::new(&site),
-                site,
-            })
-            .collect();
+        let sites = sites.into_iter().map(|site| Indexed { paths: PathIndex::new(&site), site }).collect();
         Ok(Self { hosts, sites })
     }
 
@@ -96,11 +90,9 @@ impl<T> RouteTable<T> {
         };
         let mut candidates = paths.candidates(request.path);
         match candidates.find(|&at| site.matcher(at).accepts_beyond_path(request)) {
-            Some(position) => Outcome::Found(Found {
-                site: index,
-                position,
-                target: site.rules[position.rule].target(),
-            }),
+            Some(position) => {
+                Outcome::Found(Found { site: index, position, target: site.rules[position.rule].target() })
+            }
             None => refusal(index, site, paths, request),
         }
     }

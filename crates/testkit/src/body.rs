@@ -22,9 +22,7 @@ const FILL: &[u8] = &[b'.'; 16 * 1024];
 
 /// A body that is there already; its length is announced.
 pub(crate) fn whole(bytes: Bytes) -> Body {
-    Full::new(bytes)
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
+    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 /// A body with trailers after it. It announces no length, because only a chunked body has a place for trailers.

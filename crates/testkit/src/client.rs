@@ -32,10 +32,7 @@ pub struct Client {
 #[derive(Debug, Clone)]
 enum Target {
     /// A connection of its own for each request.
-    Fresh {
-        address: SocketAddr,
-        from: Option<IpAddr>,
-    },
+    Fresh { address: SocketAddr, from: Option<IpAddr> },
     /// One connection, one request after the other.
     Kept(Arc<Connection>),
 }
@@ -44,10 +41,7 @@ impl Client {
     /// A client that opens a connection for each request. It connects when the first request is sent.
     #[must_use]
     pub fn to(address: SocketAddr) -> Self {
-        Self {
-            target: Target::Fresh { address, from: None },
-            host: address.to_string(),
-        }
+        Self { target: Target::Fresh { address, from: None }, host: address.to_string() }
     }
 
     /// A client that keeps one connection to `address` alive and sends every request on it, one after the other.
@@ -56,13 +50,8 @@ impl Client {
     ///
     /// When it cannot connect.
     pub async fn connect(address: SocketAddr) -> Self {
-        let connection = Connection::open(address, None)
-            .await
-            .unwrap_or_else(|failed| panic!("{failed}"));
-        Self {
-            target: Target::Kept(connection),
-            host: address.to_string(),
-        }
+        let connection = Connection::open(address, None).await.unwrap_or_else(|failed| panic!("{failed}"));
+        Self { target: Target::Kept(connection), host: address.to_string() }
     }
 
     /// A client that sends every request on this stream, which may be in memory (`tokio::io::DuplexStream`) or TLS. Its
@@ -71,22 +60,14 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::over(stream)
-            .await
-            .unwrap_or_else(|failed| panic!("{failed}"));
-        Self {
-            target: Target::Kept(connection),
-            host: "localhost".to_owned(),
-        }
+        let connection = Connection::over(stream).await.unwrap_or_else(|failed| panic!("{failed}"));
+        Self { target: Target::Kept(connection), host: "localhost".to_owned() }
     }
 
     /// The same client with another `host` header for all its requests.
     #[must_use]
     pub fn host(self, host: &str) -> Self {
-        Self {
-            host: host.to_owned(),
-            ..self
-        }
+        Self { host: host.to_owned(), ..self }
     }
 
     /// The same client, connecting from this address: where all of 127.0.0.0/8 is local, as on Linux, a test can be many

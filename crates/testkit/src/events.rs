@@ -29,11 +29,7 @@ pub struct Events {
 
 impl Events {
     pub(crate) fn new(reply: Streaming) -> Self {
-        Self {
-            reply,
-            parser: Parser::default(),
-            ready: VecDeque::new(),
-        }
+        Self { reply, parser: Parser::default(), ready: VecDeque::new() }
     }
 
     /// The head of the reply.

@@ -36,9 +36,7 @@ impl Gate {
     /// A closed gate.
     #[must_use]
     pub fn closed() -> Self {
-        Self {
-            state: Arc::new(watch::Sender::new(State::default())),
-        }
+        Self { state: Arc::new(watch::Sender::new(State::default())) }
     }
 
     /// Lets everyone through, those who wait and those who come later.
@@ -75,10 +73,7 @@ impl Gate {
     /// A behaviour that answers as `then` does, once the gate is open. Until then not even the head of a reply is sent,
     /// and nothing of the request's body is read.
     pub fn then<B: Behaviour>(&self, then: B) -> Held<B> {
-        Held {
-            gate: self.clone(),
-            then,
-        }
+        Held { gate: self.clone(), then }
     }
 }
 
@@ -119,10 +114,7 @@ mod tests {
 
         let answer = tokio::spawn(client.get("/slow").send());
         gate.reached(1).await;
-        assert!(
-            !answer.is_finished(),
-            "the gate is closed, so nothing can have answered"
-        );
+        assert!(!answer.is_finished(), "the gate is closed, so nothing can have answered");
         gate.open();
         answer.await.unwrap().assert_status(200).assert_text("late");
     }

@@ -50,11 +50,16 @@ mod events;
 mod raw_origin;
 mod wire;
 
+mod gateway;
+mod in_memory;
+
 pub use body::{Feed, Gone};
 pub use client::{Call, Client, Failed, Reply, Streaming};
 pub use deadline::{PATIENCE, eventually, within};
 pub use events::{Event, Events};
 pub use gate::{Gate, Held};
+pub use gateway::{Gateway, GatewayBuilder};
+pub use in_memory::in_memory;
 pub use listen::deaf_address;
 pub use origin::{
     Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Request, Response, Seen,

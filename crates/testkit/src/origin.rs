@@ -57,10 +57,7 @@ impl Origin {
     /// An origin with routes of its own.
     #[must_use]
     pub fn builder() -> OriginBuilder {
-        OriginBuilder {
-            routes: HashMap::new(),
-            fallback: Box::new(NotFound),
-        }
+        OriginBuilder { routes: HashMap::new(), fallback: Box::new(NotFound) }
     }
 
     /// An origin that answers 200 with this text on every path.
@@ -155,31 +152,19 @@ impl OriginBuilder {
         let (listener, address) = listen(address);
         let journal = Journal::new();
         let tasks = Tasks::new();
-        let site = Arc::new(Site {
-            routes: self,
-            journal: Arc::clone(&journal),
-            tasks: tasks.clone(),
-        });
+        let site = Arc::new(Site { routes: self, journal: Arc::clone(&journal), tasks: tasks.clone() });
         tasks.spawn(accept(listener, site));
-        Origin {
-            address,
-            journal,
-            tasks,
-        }
+        Origin { address, journal, tasks }
     }
 
     fn behaviour(&self, path: &str) -> &dyn Behaviour {
-        self.routes
-            .get(path)
-            .map_or(&*self.fallback, |behaviour| &**behaviour)
+        self.routes.get(path).map_or(&*self.fallback, |behaviour| &**behaviour)
     }
 }
 
 impl fmt::Debug for OriginBuilder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("OriginBuilder")
-            .field("routes", &self.routes.keys())
-            .finish_non_exhaustive()
+        out.debug_struct("OriginBuilder").field("routes", &self.routes.keys()).finish_non_exhaustive()
     }
 }
 
@@ -194,8 +179,7 @@ impl Behaviour for NotFound {
 async fn accept(listener: TcpListener, site: Arc<Site>) {
     while let Ok((stream, remote)) = listener.accept().await {
         let connection = site.journal.connected();
-        site.tasks
-            .spawn(serve(stream, remote, connection, Arc::clone(&site)));
+        site.tasks.spawn(serve(stream, remote, connection, Arc::clone(&site)));
     }
 }
 
@@ -211,12 +195,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, connection: usize, site: A
         }
     });
     // How a connection ends is the client's to judge: it has the bytes.
-    drop(
-        http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await,
-    );
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await);
 }
 
 #[cfg(test)]

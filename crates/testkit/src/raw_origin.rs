@@ -55,11 +55,7 @@ impl RawOrigin {
                 scripts.spawn(script(Wire::new(stream)));
             }
         });
-        Self {
-            address,
-            connections,
-            tasks,
-        }
+        Self { address, connections, tasks }
     }
 
     /// An origin that accepts connections and never says a word.
@@ -94,13 +90,10 @@ impl RawOrigin {
     /// When they have not been within [`PATIENCE`](crate::PATIENCE).
     pub async fn reached(&self, connections: usize) {
         let mut count = self.connections.subscribe();
-        patiently(
-            format!("connection number {connections} to reach the raw origin"),
-            async {
-                // `self` holds the sender, so this cannot end with an error.
-                drop(count.wait_for(|count| *count >= connections).await);
-            },
-        )
+        patiently(format!("connection number {connections} to reach the raw origin"), async {
+            // `self` holds the sender, so this cannot end with an error.
+            drop(count.wait_for(|count| *count >= connections).await);
+        })
         .await;
     }
 
@@ -128,11 +121,7 @@ mod tests {
             wire.write("I am no HTTP\r\n\r\n").await;
         })
         .await;
-        let failed = Client::to(garbage.address())
-            .get("/")
-            .try_send()
-            .await
-            .unwrap_err();
+        let failed = Client::to(garbage.address()).get("/").try_send().await.unwrap_err();
         assert!(matches!(failed, Failed::NoReply { .. }), "garbage: {failed}");
 
         let half_head = RawOrigin::start(async |mut wire: Wire| {
@@ -140,17 +129,12 @@ mod tests {
             wire.write("HTTP/1.1 200 OK\r\ncont").await;
         })
         .await;
-        let failed = Client::to(half_head.address())
-            .get("/")
-            .try_send()
-            .await
-            .unwrap_err();
+        let failed = Client::to(half_head.address()).get("/").try_send().await.unwrap_err();
         assert!(matches!(failed, Failed::NoReply { .. }), "half a head: {failed}");
 
         let reset = RawOrigin::start(async |mut wire: Wire| {
             wire.read_head().await;
-            wire.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n")
-                .await;
+            wire.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n").await;
             wire.reset();
         })
         .await;
@@ -166,11 +150,7 @@ mod tests {
         assert_eq!(origin.connections(), 1);
         origin.stop().await;
         assert_eq!(wire.read_to_end().await, "");
-        let failed = Client::to(origin.address())
-            .get("/")
-            .try_send()
-            .await
-            .unwrap_err();
+        let failed = Client::to(origin.address()).get("/").try_send().await.unwrap_err();
         assert!(matches!(failed, Failed::Connect { .. }), "{failed}");
     }
 }

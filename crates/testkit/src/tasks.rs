@@ -16,9 +16,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        Self {
-            running: Arc::new(Mutex::new(Some(JoinSet::new()))),
-        }
+        Self { running: Arc::new(Mutex::new(Some(JoinSet::new()))) }
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -68,11 +68,7 @@ impl WebSocket {
     ///
     /// When the connection is closed or the other side does not read.
     pub async fn send(&mut self, message: impl Into<Message>) {
-        let sent = patiently(
-            "a WebSocket message to be taken",
-            self.stream.send(message.into()),
-        )
-        .await;
+        let sent = patiently("a WebSocket message to be taken", self.stream.send(message.into())).await;
         sent.unwrap_or_else(|error| panic!("could not send a WebSocket message: {error}"));
     }
 
@@ -86,9 +82,7 @@ impl WebSocket {
     ///
     /// When nothing comes within [`PATIENCE`](crate::PATIENCE).
     pub async fn next(&mut self) -> Result<Message, Error> {
-        patiently("a WebSocket message", self.stream.next())
-            .await
-            .unwrap_or(Err(Error::ConnectionClosed))
+        patiently("a WebSocket message", self.stream.next()).await.unwrap_or(Err(Error::ConnectionClosed))
     }
 
     /// The next message, which is text.
@@ -106,10 +100,7 @@ impl WebSocket {
 
     /// Sends a closing frame. The WebSocket has ended when [`WebSocket::ending`] says so.
     pub async fn close(&mut self, code: u16, reason: &str) {
-        let frame = CloseFrame {
-            code: CloseCode::from(code),
-            reason: reason.into(),
-        };
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         // One that is closed already is closed.
         drop(patiently("a closing frame to be taken", self.stream.close(Some(frame))).await);
     }
@@ -141,9 +132,7 @@ impl WebSocket {
 
 impl fmt::Debug for WebSocket {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("WebSocket")
-            .field("headers", &self.headers)
-            .finish_non_exhaustive()
+        out.debug_struct("WebSocket").field("headers", &self.headers).finish_non_exhaustive()
     }
 }
 

@@ -39,10 +39,7 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // What a test writes at once is to arrive at once.
         drop(stream.set_nodelay(true));
-        Self {
-            stream,
-            unread: BytesMut::new(),
-        }
+        Self { stream, unread: BytesMut::new() }
     }
 
     /// Writes these bytes.
@@ -63,11 +60,7 @@ impl Wire {
     ///
     /// When the other side has closed.
     pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        patiently(
-            "the other side to read what is written",
-            self.stream.write_all(bytes.as_ref()),
-        )
-        .await
+        patiently("the other side to read what is written", self.stream.write_all(bytes.as_ref())).await
     }
 
     /// Reads up to the end of the first `pattern`, and returns it all as text; what is not UTF-8 is replaced.
@@ -78,20 +71,13 @@ impl Wire {
     pub async fn read_until(&mut self, pattern: &str) -> String {
         let pattern_bytes = pattern.as_bytes();
         loop {
-            let found = self
-                .unread
-                .windows(pattern_bytes.len())
-                .position(|window| window == pattern_bytes);
+            let found = self.unread.windows(pattern_bytes.len()).position(|window| window == pattern_bytes);
             if let Some(start) = found {
                 let read = self.unread.split_to(start + pattern_bytes.len());
                 return String::from_utf8_lossy(&read).into();
             }
             let more = self.fill(format!("{pattern:?}")).await;
-            assert!(
-                more,
-                "expected {pattern:?}, but the connection ended after {}",
-                Shown(&self.unread)
-            );
+            assert!(more, "expected {pattern:?}, but the connection ended after {}", Shown(&self.unread));
         }
     }
 
@@ -112,11 +98,7 @@ impl Wire {
     pub async fn read_exactly(&mut self, length: usize) -> Bytes {
         while self.unread.len() < length {
             let more = self.fill(format!("{length} bytes")).await;
-            assert!(
-                more,
-                "expected {length} bytes, but the connection ended after {}",
-                Shown(&self.unread)
-            );
+            assert!(more, "expected {length} bytes, but the connection ended after {}", Shown(&self.unread));
         }
         self.unread.split_to(length).freeze()
     }
@@ -148,9 +130,7 @@ impl Wire {
     /// When the system does not know it.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        self.stream
-            .local_addr()
-            .unwrap_or_else(|error| panic!("a connection has no address: {error}"))
+        self.stream.local_addr().unwrap_or_else(|error| panic!("a connection has no address: {error}"))
     }
 
     /// The stream, and what has been read from it and not been asked for.
@@ -163,11 +143,7 @@ impl Wire {
     async fn fill(&mut self, awaited: impl fmt::Display) -> bool {
         match timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await {
             Ok(read) => read.is_ok_and(|length| length > 0),
-            Err(_) => panic!(
-                "waited {} s for {awaited} after {}",
-                PATIENCE.as_secs(),
-                Shown(&self.unread)
-            ),
+            Err(_) => panic!("waited {} s for {awaited} after {}", PATIENCE.as_secs(), Shown(&self.unread)),
         }
     }
 }

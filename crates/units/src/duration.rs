@@ -96,9 +96,8 @@ impl FromStr for Duration {
         }
         // humantime adds in a way that may panic close to 2^64 seconds. Six numbers of ten digits, in any unit it
         // knows, stay far below that.
-        let digits_per_number = text
-            .split(char::is_alphabetic)
-            .map(|part| part.bytes().filter(u8::is_ascii_digit).count());
+        let digits_per_number =
+            text.split(char::is_alphabetic).map(|part| part.bytes().filter(u8::is_ascii_digit).count());
         if text.len() > 64 || digits_per_number.max() > Some(10) {
             return Err(InvalidDuration::TooLong(written()));
         }
@@ -194,29 +193,17 @@ mod tests {
             assert_eq!(text.parse::<Duration>(), Err(error(text.to_owned())), "{text:?}");
         }
         let bare = "30".parse::<Duration>().unwrap_err().to_string();
-        assert_eq!(
-            bare,
-            "expected a duration with its unit, found `30`: write a unit, such as 30s"
-        );
+        assert_eq!(bare, "expected a duration with its unit, found `30`: write a unit, such as 30s");
     }
 
     #[test]
     fn serde_takes_text_and_explains_a_bare_number() {
-        assert_eq!(
-            serde_json::from_str::<Duration>("\"5m\"").unwrap(),
-            Duration::from_secs(300)
-        );
-        assert_eq!(
-            serde_json::to_string(&Duration::from_secs(90)).unwrap(),
-            "\"1m30s\""
-        );
+        assert_eq!(serde_json::from_str::<Duration>("\"5m\"").unwrap(), Duration::from_secs(300));
+        assert_eq!(serde_json::to_string(&Duration::from_secs(90)).unwrap(), "\"1m30s\"");
         let error = serde_json::from_str::<Duration>("30").unwrap_err().to_string();
         assert!(error.contains("write a unit, such as 30s"), "{error}");
         let error = serde_json::from_str::<Duration>("true").unwrap_err().to_string();
-        assert!(
-            error.contains("expected a duration with its unit, such as 30s"),
-            "{error}"
-        );
+        assert!(error.contains("expected a duration with its unit, such as 30s"), "{error}");
     }
 
     proptest! {

@@ -68,30 +68,15 @@ impl Rate {
     ///
     /// When the rate is below one or above `u32::MAX` thousandths of a request per second, or its window is empty.
     pub fn new(count: NonZeroU32, per: Per) -> Result<Self, InvalidRate> {
-        let written = || {
-            Written {
-                count: count.get(),
-                per,
-            }
-            .to_string()
-        };
+        let written = || Written { count: count.get(), per }.to_string();
         let nanos = per.length().as_std().as_nanos();
         let thousandths = u128::from(count.get()) * 1_000 * 1_000_000_000;
-        let milli_per_second = thousandths
-            .checked_div(nanos)
-            .ok_or_else(|| InvalidRate::Zero(written()))?;
+        let milli_per_second = thousandths.checked_div(nanos).ok_or_else(|| InvalidRate::Zero(written()))?;
         let milli_per_second =
             u32::try_from(milli_per_second).map_err(|_| InvalidRate::TooFast(written()))?;
         match NonZeroU32::new(milli_per_second) {
-            Some(milli_per_second) => Ok(Self {
-                count,
-                per,
-                milli_per_second,
-            }),
-            None => Err(InvalidRate::TooSlow {
-                written: written(),
-                slowest: slowest(per),
-            }),
+            Some(milli_per_second) => Ok(Self { count, per, milli_per_second }),
+            None => Err(InvalidRate::TooSlow { written: written(), slowest: slowest(per) }),
         }
     }
 
@@ -128,11 +113,7 @@ impl Rate {
 /// The slowest rate over `per` that still counts, as one would write it.
 fn slowest(per: Per) -> String {
     let thousandth = per.length().as_std().as_nanos().div_ceil(1_000 * 1_000_000_000);
-    Written {
-        count: thousandth,
-        per,
-    }
-    .to_string()
+    Written { count: thousandth, per }.to_string()
 }
 
 impl FromStr for Rate {
@@ -164,11 +145,7 @@ impl FromStr for Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Written {
-            count: self.count,
-            per: self.per,
-        }
-        .fmt(f)
+        Written { count: self.count, per: self.per }.fmt(f)
     }
 }
 

@@ -83,15 +83,9 @@ impl<'de> Deserialize<'de> for Secret {
     /// print the secret.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut was_text = false;
-        let read = deserializer.deserialize_string(SecretVisitor {
-            was_text: &mut was_text,
-        });
+        let read = deserializer.deserialize_string(SecretVisitor { was_text: &mut was_text });
         read.map_err(|error| {
-            if was_text {
-                error
-            } else {
-                D::Error::custom("expected a secret as text: put it in quotes")
-            }
+            if was_text { error } else { D::Error::custom("expected a secret as text: put it in quotes") }
         })
     }
 }
@@ -152,20 +146,10 @@ mod tests {
 
     #[test]
     fn errors_do_not_repeat_it() {
-        for json in [
-            "12345",
-            "-12345",
-            "12345.5",
-            "true",
-            "[\"12345\"]",
-            "{\"12345\":1}",
-        ] {
+        for json in ["12345", "-12345", "12345.5", "true", "[\"12345\"]", "{\"12345\":1}"] {
             let error = serde_json::from_str::<Secret>(json).unwrap_err().to_string();
             assert!(error.contains("put it in quotes"), "{json}: {error}");
-            assert!(
-                !error.contains("12345") && !error.contains("true"),
-                "{json}: {error}"
-            );
+            assert!(!error.contains("12345") && !error.contains("true"), "{json}: {error}");
         }
     }
 
@@ -174,9 +158,6 @@ mod tests {
         assert_eq!("".parse::<Secret>(), Err(InvalidSecret::Empty));
         assert_eq!("[redacted]".parse::<Secret>(), Err(InvalidSecret::Redacted));
         assert!(serde_json::from_str::<Secret>("\"\"").is_err());
-        assert_eq!(
-            serde_json::from_str::<Secret>("\"0123\"").unwrap().expose(),
-            "0123"
-        );
+        assert_eq!(serde_json::from_str::<Secret>("\"0123\"").unwrap().expose(), "0123");
     }
 }

@@ -83,17 +83,12 @@ impl FromStr for Size {
             "MB" => 1_000_000,
             "GB" => 1_000_000_000,
             _ => {
-                return Err(InvalidSize::Unit {
-                    written: text.to_owned(),
-                    unit: unit.to_owned(),
-                });
+                return Err(InvalidSize::Unit { written: text.to_owned(), unit: unit.to_owned() });
             }
         };
         // Digits alone can fail to be a number in one way only: there are too many of them.
         let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
-        bytes
-            .map(Self)
-            .ok_or_else(|| InvalidSize::TooLarge(text.to_owned()))
+        bytes.map(Self).ok_or_else(|| InvalidSize::TooLarge(text.to_owned()))
     }
 }
 
@@ -156,32 +151,16 @@ mod tests {
     #[test]
     fn refuses_the_rest_and_says_why() {
         for text in ["", "k", "-1", "+1", "many", " 64k"] {
-            assert_eq!(
-                text.parse::<Size>(),
-                Err(InvalidSize::Form(text.to_owned())),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<Size>(), Err(InvalidSize::Form(text.to_owned())), "{text:?}");
         }
-        for (text, unit) in [
-            ("64kb", "kb"),
-            ("64Mb", "Mb"),
-            ("64kib", "kib"),
-            ("64 k", " k"),
-            ("1.5m", ".5m"),
-            ("1T", "T"),
-        ] {
-            let error = InvalidSize::Unit {
-                written: text.to_owned(),
-                unit: unit.to_owned(),
-            };
+        for (text, unit) in
+            [("64kb", "kb"), ("64Mb", "Mb"), ("64kib", "kib"), ("64 k", " k"), ("1.5m", ".5m"), ("1T", "T")]
+        {
+            let error = InvalidSize::Unit { written: text.to_owned(), unit: unit.to_owned() };
             assert_eq!(text.parse::<Size>(), Err(error), "{text:?}");
         }
         for text in ["18446744073709551616", "17179869184g", "99999999999999999999999k"] {
-            assert_eq!(
-                text.parse::<Size>(),
-                Err(InvalidSize::TooLarge(text.to_owned())),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<Size>(), Err(InvalidSize::TooLarge(text.to_owned())), "{text:?}");
         }
     }
 

@@ -15,10 +15,7 @@ where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_any(TextVisitor {
-        expected,
-        value: PhantomData,
-    })
+    deserializer.deserialize_any(TextVisitor { expected, value: PhantomData })
 }
 
 struct TextVisitor<T> {

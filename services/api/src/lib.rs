@@ -15,8 +15,8 @@ use garde::Validate;
 use headwall_core::units::UpstreamRef;
 use headwall_core::websocket::Handshake;
 use headwall_core::{
-    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts, Tunnel,
-    TunnelLimits, async_trait,
+    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts,
+    Tunnel, TunnelLimits, async_trait,
 };
 use http::StatusCode;
 use schemars::JsonSchema;

@@ -12,7 +12,8 @@ pub(crate) struct Prefix {
 
 impl Prefix {
     pub(crate) fn new(strip: Option<&str>, add: Option<&str>) -> Self {
-        let without_slash = |prefix: Option<&str>| prefix.unwrap_or_default().trim_end_matches('/').to_owned();
+        let without_slash =
+            |prefix: Option<&str>| prefix.unwrap_or_default().trim_end_matches('/').to_owned();
         Self { strip: without_slash(strip), add: without_slash(add) }
     }
 

@@ -54,7 +54,10 @@ impl Module for Headers {
     type Makes = dyn Filter;
 
     fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
-        Ok(Arc::new(Editor { request: Prepared::new(&self.request)?, response: Prepared::new(&self.response)? }))
+        Ok(Arc::new(Editor {
+            request: Prepared::new(&self.request)?,
+            response: Prepared::new(&self.response)?,
+        }))
     }
 }
 
@@ -117,5 +120,8 @@ pub(crate) fn name(text: &str) -> Result<HeaderName, String> {
 
 pub(crate) fn pair(header: &str, text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let value = HeaderValue::from_str(text);
-    Ok((name(header)?, value.map_err(|_| format!("the value of `{header}` has characters that a header cannot have"))?))
+    Ok((
+        name(header)?,
+        value.map_err(|_| format!("the value of `{header}` has characters that a header cannot have"))?,
+    ))
 }

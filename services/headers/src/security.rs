@@ -58,7 +58,8 @@ impl Module for SecurityHeaders {
     type Makes = dyn Filter;
 
     fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
-        let prepared = |header: &str, text: &Option<String>| text.as_ref().map(|text| pair(header, text)).transpose();
+        let prepared =
+            |header: &str, text: &Option<String>| text.as_ref().map(|text| pair(header, text)).transpose();
         let always = [
             ("X-Frame-Options", &self.x_frame_options),
             ("X-Content-Type-Options", &self.x_content_type_options),

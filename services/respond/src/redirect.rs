@@ -85,7 +85,12 @@ fn parse(template: &str) -> Result<Vec<Part>, BoxError> {
             "path" => Part::Path,
             "query" => Part::Query,
             "uri" => Part::Uri,
-            _ => return Err(format!("there is no `{{{name}}}`; known are {{host}}, {{path}}, {{query}}, {{uri}}").into()),
+            _ => {
+                return Err(format!(
+                    "there is no `{{{name}}}`; known are {{host}}, {{path}}, {{query}}, {{uri}}"
+                )
+                .into());
+            }
         });
         rest = after;
     }
@@ -129,7 +134,12 @@ mod tests {
 
     #[test]
     fn a_port_is_dropped_and_brackets_are_kept() {
-        for (host, expected) in [("a.example:8080", "a.example"), ("a.example", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+        for (host, expected) in [
+            ("a.example:8080", "a.example"),
+            ("a.example", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
             assert_eq!(without_port(host), expected);
         }
     }

@@ -82,9 +82,7 @@ async fn connection(stream: TcpStream, mut stop: Stop) {
         let stop = answers.clone();
         async { Ok::<_, Infallible>(answer(request, stop).await) }
     });
-    let serving = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
     // How a connection ends is the client's to know; a demo has nobody to tell.
     tokio::select! {

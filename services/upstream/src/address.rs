@@ -85,10 +85,19 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written_back() {
-        for text in ["127.0.0.1:3000", "[::1]:3000", "app:3000", "localhost:80", "my_app.internal:8080", "unix:/run/app.sock"] {
+        for text in [
+            "127.0.0.1:3000",
+            "[::1]:3000",
+            "app:3000",
+            "localhost:80",
+            "my_app.internal:8080",
+            "unix:/run/app.sock",
+        ] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
-        for text in ["", "app", ":80", "127.0.0.1", "app:x", "a b:80", "::1:x", "http://app:80", "https://app"] {
+        for text in
+            ["", "app", ":80", "127.0.0.1", "app:x", "a b:80", "::1:x", "http://app:80", "https://app"]
+        {
             assert!(text.parse::<ServerAddress>().is_err(), "{text:?}");
         }
     }

@@ -6,9 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use headwall_core::{
-    BoxError, Context, Metrics, Peer, RequestHeader, Unavailable, Upstream, async_trait,
-};
+use headwall_core::{BoxError, Context, Metrics, Peer, RequestHeader, Unavailable, Upstream, async_trait};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
 use tokio::task::JoinHandle;
 
@@ -111,7 +109,11 @@ impl Upstream for Cluster {
     async fn peer(&self, _: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
         let servers = &*self.0;
         let is_retry = cx.attempt() > 1;
-        let tried = if is_retry { cx.extensions().get::<Tried>().cloned().unwrap_or_default() } else { Tried::default() };
+        let tried = if is_retry {
+            cx.extensions().get::<Tried>().cloned().unwrap_or_default()
+        } else {
+            Tried::default()
+        };
         let nobody = || Unavailable::NoHealthyServer { retry_after: servers.retry_after };
         let index = servers.turns.take(&tried.0).ok_or_else(nobody)?;
         if servers.all.len() > 1 {
@@ -166,7 +168,8 @@ impl Servers {
     /// Looks a name up. The last good answer stays when there is no new one.
     async fn look_up(&self, index: usize) -> Option<Duration> {
         let ServerAddress::Name(host, port) = &self.all[index].address else { return None };
-        let found = tokio::net::lookup_host((host.as_str(), *port)).await.map(|mut addresses| addresses.next());
+        let found =
+            tokio::net::lookup_host((host.as_str(), *port)).await.map(|mut addresses| addresses.next());
         match found {
             Ok(Some(address)) => {
                 let known = self.all[index].peer.load();
@@ -200,7 +203,12 @@ impl Servers {
                 self.take_turns();
             }
             Change::Down => {
-                log::warn!("upstream {}: {} is down: {}", self.name, server.address, result.err().unwrap_or_default());
+                log::warn!(
+                    "upstream {}: {} is down: {}",
+                    self.name,
+                    server.address,
+                    result.err().unwrap_or_default()
+                );
                 self.take_turns();
             }
         }

@@ -55,7 +55,13 @@ impl Prober {
                 tcp
             }
         };
-        Ok(Self { check, interval: settings.interval.as_std(), timeout, fall: settings.fall, rise: settings.rise })
+        Ok(Self {
+            check,
+            interval: settings.interval.as_std(),
+            timeout,
+            fall: settings.fall,
+            rise: settings.rise,
+        })
     }
 
     /// One check. The error is the sentence for the log.
@@ -83,7 +89,13 @@ impl Prober {
             return Change::None;
         }
         let against = u32::from(health.against.fetch_add(1, Ordering::Relaxed)) + 1;
-        let needed = if is_first { 1 } else if passed { self.rise } else { self.fall };
+        let needed = if is_first {
+            1
+        } else if passed {
+            self.rise
+        } else {
+            self.fall
+        };
         if against < needed {
             return Change::None;
         }
@@ -93,21 +105,33 @@ impl Prober {
     }
 }
 
-fn http(path: &str, settings: &HealthCheck, server: &str, timeout: Duration) -> Result<HttpHealthCheck, BoxError> {
-    let host = settings.host.as_deref().unwrap_or(if server.starts_with("unix:") { "localhost" } else { server });
+fn http(
+    path: &str,
+    settings: &HealthCheck,
+    server: &str,
+    timeout: Duration,
+) -> Result<HttpHealthCheck, BoxError> {
+    let host =
+        settings.host.as_deref().unwrap_or(if server.starts_with("unix:") { "localhost" } else { server });
     let mut check = HttpHealthCheck::new(host, false);
     check.req.set_uri(path.parse()?);
-    check.req.insert_header("User-Agent", concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)"))?;
+    check
+        .req
+        .insert_header("User-Agent", concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)"))?;
     check.peer_template.options.connection_timeout = Some(timeout);
     check.peer_template.options.read_timeout = Some(timeout);
     let expected = settings.expect.clone();
     check.validator = Some(Box::new(move |res| {
         let status = res.status.as_u16();
-        let healthy = if expected.is_empty() { (200..400).contains(&status) } else { expected.contains(&status) };
+        let healthy =
+            if expected.is_empty() { (200..400).contains(&status) } else { expected.contains(&status) };
         if healthy {
             return Ok(());
         }
-        pingora_core::Error::e_explain(pingora_core::ErrorType::HTTPStatus(status), format!("status {status}"))
+        pingora_core::Error::e_explain(
+            pingora_core::ErrorType::HTTPStatus(status),
+            format!("status {status}"),
+        )
     }));
     Ok(check)
 }

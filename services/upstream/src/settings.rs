@@ -87,7 +87,9 @@ impl Module for ClusterSettings {
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Upstream>, BoxError> {
         for (index, server) in self.servers.iter().enumerate() {
             if self.servers[..index].iter().any(|earlier| earlier.address == server.address) {
-                return Err(format!("server `{}` is named twice; give it a weight instead", server.address).into());
+                return Err(
+                    format!("server `{}` is named twice; give it a weight instead", server.address).into()
+                );
             }
         }
         // A cluster that did not change keeps its health and goes on checking.

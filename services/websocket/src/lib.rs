@@ -13,8 +13,8 @@ use garde::Validate;
 use headwall_core::units::{Duration, UpstreamRef};
 use headwall_core::websocket::{Handshake, upgrade_required};
 use headwall_core::{
-    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts, Tunnel,
-    TunnelLimits, async_trait,
+    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts,
+    Tunnel, TunnelLimits, async_trait,
 };
 use http::StatusCode;
 use schemars::JsonSchema;

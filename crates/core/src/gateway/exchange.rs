@@ -55,12 +55,12 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
     let (mut http, server, lease) = peer.into_parts();
     let timeouts = &forward.timeouts;
     let options = &mut http.options;
-    options.connection_timeout = Some(timeouts.connect);
-    options.total_connection_timeout = Some(timeouts.connect);
-    options.write_timeout = Some(timeouts.send);
+    options.connection_timeout = Some(timeouts.connect.as_std());
+    options.total_connection_timeout = Some(timeouts.connect.as_std());
+    options.write_timeout = Some(timeouts.send.as_std());
     // Pingora has one timer for all reads. The first byte has a deadline of its own (see `connected`), so this one
     // must not come before it.
-    options.read_timeout = Some(timeouts.read.max(timeouts.first_byte));
+    options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
     cx.attempts.server = Some(server.clone());
     cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
     Ok(http)
@@ -82,7 +82,7 @@ pub(crate) fn connected(cx: &mut Context, reused: bool) {
         cx.attempts.connect = Some(running.since.elapsed());
     }
     if let (Some(connection), Some(forward)) = (&cx.connection, &cx.forward) {
-        connection.give_up_after(forward.timeouts.first_byte);
+        connection.give_up_after(forward.timeouts.first_byte.as_std());
     }
 }
 

@@ -18,6 +18,7 @@ use super::handshake;
 use super::relay::Limits;
 use super::task::Task;
 use crate::gateway::{Exchange, exchange};
+use crate::service::TunnelLimits;
 use crate::{Context, Gateway, Service, Tunnel, forward};
 
 /// Headers of one hop only, which an answer does not bring along (RFC 9110, 7.6.1).
@@ -56,7 +57,8 @@ pub(crate) async fn open<S: Service>(
     let headers = session.req_header().headers.clone();
     let client = take_stream(session).await?;
 
-    let limits = Limits { idle: tunnel.idle, linger: tunnel.linger };
+    let TunnelLimits { idle_timeout, linger_timeout } = tunnel.limits;
+    let limits = Limits { idle: idle_timeout.as_std(), linger: linger_timeout.as_std() };
     let access_log = exchange.access_log().cloned();
     let cx = std::mem::replace(exchange.cx(), Context::unknown());
     exchange.cx().verdict.tunnelled = true;

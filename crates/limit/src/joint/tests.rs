@@ -30,13 +30,7 @@ fn one_limit_is_a_plain_check() {
     let clock = FakeClock::new();
     let [one, other] = [zone(&clock, quota("5r/m", 1)), zone(&clock, quota("5r/m", 1))];
     for _ in 0..4 {
-        assert_eq!(
-            check_all(&[(&one, key(1))]),
-            Some(Ruling {
-                limit: 0,
-                decision: other.check(key(1))
-            })
-        );
+        assert_eq!(check_all(&[(&one, key(1))]), Some(Ruling { limit: 0, decision: other.check(key(1)) }));
     }
 }
 
@@ -45,14 +39,10 @@ fn a_rejection_charges_nothing_and_names_its_limit() {
     let clock = FakeClock::new();
     let wide = zone(&clock, quota("1r/s", 9));
     let narrow = zone(&clock, quota("1r/s", 0));
-    for (narrow_at, limits) in [
-        (1, [(&wide, key(1)), (&narrow, key(1))]),
-        (0, [(&narrow, key(2)), (&wide, key(2))]),
-    ] {
-        assert!(
-            !check_all(&limits).unwrap().decision.is_reject(),
-            "narrow at {narrow_at}"
-        );
+    for (narrow_at, limits) in
+        [(1, [(&wide, key(1)), (&narrow, key(1))]), (0, [(&narrow, key(2)), (&wide, key(2))])]
+    {
+        assert!(!check_all(&limits).unwrap().decision.is_reject(), "narrow at {narrow_at}");
         for _ in 0..5 {
             let ruling = check_all(&limits).unwrap();
             assert!(ruling.decision.is_reject(), "narrow at {narrow_at}");
@@ -73,12 +63,7 @@ fn a_rejection_does_not_even_remember_a_new_key() {
     let clock = FakeClock::new();
     let [wide, narrow] = [zone(&clock, quota("1r/s", 9)), zone(&clock, quota("1r/s", 0))];
     narrow.check(key(1));
-    assert!(
-        check_all(&[(&wide, key(7)), (&narrow, key(1))])
-            .unwrap()
-            .decision
-            .is_reject()
-    );
+    assert!(check_all(&[(&wide, key(7)), (&narrow, key(1))]).unwrap().decision.is_reject());
     assert!(wide.is_empty());
 }
 
@@ -95,11 +80,7 @@ fn the_longest_delay_wins() {
         };
         check_all(&limits);
         let ruling = check_all(&limits).unwrap();
-        assert_eq!(
-            ruling.decision.verdict(),
-            Verdict::Delay(Duration::from_secs(1)),
-            "slow at {slow_at}"
-        );
+        assert_eq!(ruling.decision.verdict(), Verdict::Delay(Duration::from_secs(1)), "slow at {slow_at}");
         assert_eq!(ruling.limit, slow_at);
     }
 }
@@ -111,24 +92,12 @@ fn among_equals_the_scarcest_speaks_and_then_the_first() {
     let rows = [
         (check_all(&[(&many, key(1)), (&few, key(1))]), 1, 2),
         (check_all(&[(&few, key(2)), (&many, key(2))]), 0, 2),
-        (
-            check_all(&[(&many, key(3)), (&few, key(3)), (&also_few, key(3))]),
-            1,
-            2,
-        ),
-        (
-            check_all(&[(&few, key(4)), (&also_few, key(4)), (&many, key(4))]),
-            0,
-            2,
-        ),
+        (check_all(&[(&many, key(3)), (&few, key(3)), (&also_few, key(3))]), 1, 2),
+        (check_all(&[(&few, key(4)), (&also_few, key(4)), (&many, key(4))]), 0, 2),
     ];
     for (row, (ruling, limit, remaining)) in rows.into_iter().enumerate() {
         let ruling = ruling.unwrap();
-        assert_eq!(
-            (ruling.limit, ruling.decision.remaining()),
-            (limit, remaining),
-            "row {row}"
-        );
+        assert_eq!((ruling.limit, ruling.decision.remaining()), (limit, remaining), "row {row}");
     }
 }
 
@@ -138,10 +107,5 @@ fn a_zone_given_twice_is_charged_twice_without_a_deadlock() {
     let zone = zone(&clock, quota("1r/s", 2));
     check_all(&[(&zone, key(1)), (&zone, key(1))]);
     assert_eq!(zone.check(key(1)).excess(), 2_000);
-    assert!(
-        check_all(&[(&zone, key(1)), (&zone, key(1))])
-            .unwrap()
-            .decision
-            .is_reject()
-    );
+    assert!(check_all(&[(&zone, key(1)), (&zone, key(1))]).unwrap().decision.is_reject());
 }

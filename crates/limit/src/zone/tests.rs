@@ -17,10 +17,7 @@ fn quota(rate: &str, burst: u32) -> Quota {
 
 fn zone(quota: Quota, entries: usize) -> (Zone<FakeClock>, FakeClock) {
     let clock = FakeClock::new();
-    (
-        Zone::with_clock(quota, NonZeroUsize::new(entries).unwrap(), clock.clone()),
-        clock,
-    )
+    (Zone::with_clock(quota, NonZeroUsize::new(entries).unwrap(), clock.clone()), clock)
 }
 
 fn key(n: u32) -> Key {

@@ -72,11 +72,7 @@ impl FromStr for HostPattern {
             return Err(InvalidHostPattern::Port(written.to_owned()));
         }
         let host = host.into_owned();
-        Ok(Self(if below.is_some() {
-            Kind::Below(host)
-        } else {
-            Kind::Exact(host)
-        }))
+        Ok(Self(if below.is_some() { Kind::Below(host) } else { Kind::Exact(host) }))
     }
 }
 

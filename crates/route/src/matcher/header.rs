@@ -46,10 +46,7 @@ impl HeaderMatch {
     /// Whether these headers hold it.
     #[must_use]
     pub fn accepts(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get_all(&self.name)
-            .iter()
-            .any(|line| self.value.accepts(line.as_bytes()))
+        headers.get_all(&self.name).iter().any(|line| self.value.accepts(line.as_bytes()))
     }
 
     /// Whether a request that satisfies `other` is certain to satisfy this.
@@ -73,12 +70,7 @@ mod tests {
             ("X-Tag", ValueMatch::exact("a"), true, "names have no case"),
             ("x-tag", ValueMatch::exact("b"), true, "any line will do"),
             ("x-tag", ValueMatch::exact("a, b"), false, "lines are not joined"),
-            (
-                "x-tag",
-                ValueMatch::regex("^[bc]$").unwrap(),
-                true,
-                "an expression over one line",
-            ),
+            ("x-tag", ValueMatch::regex("^[bc]$").unwrap(), true, "an expression over one line"),
             ("x-raw", ValueMatch::present(), true, "present, though not text"),
             ("x-none", ValueMatch::present(), false, "absent"),
         ] {

@@ -64,9 +64,7 @@ impl MethodMatch {
 
 impl FromIterator<Method> for MethodMatch {
     fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
-        Self {
-            methods: methods.into_iter().collect(),
-        }
+        Self { methods: methods.into_iter().collect() }
     }
 }
 
@@ -100,12 +98,7 @@ mod tests {
             (&["HEAD"], Method::GET, false, "HEAD does not imply GET"),
             (&["GET", "POST"], Method::POST, true, "one of a list"),
             (&["POST"], Method::HEAD, false, "only GET implies HEAD"),
-            (
-                &["PROPFIND"],
-                Method::from_bytes(b"PROPFIND").unwrap(),
-                true,
-                "methods of other standards",
-            ),
+            (&["PROPFIND"], Method::from_bytes(b"PROPFIND").unwrap(), true, "methods of other standards"),
         ] {
             let methods = MethodMatch::parse(names.iter().copied()).unwrap();
             assert_eq!(methods.accepts(&method), expected, "{methods}, {method}: {why}");
@@ -124,11 +117,7 @@ mod tests {
             (&["POST"], &["GET", "POST"], false),
         ] {
             let parse = |names: &[&'static str]| MethodMatch::parse(names.iter().copied()).unwrap();
-            assert_eq!(
-                parse(wide).covers(&parse(narrow)),
-                expected,
-                "{wide:?} over {narrow:?}"
-            );
+            assert_eq!(parse(wide).covers(&parse(narrow)), expected, "{wide:?} over {narrow:?}");
         }
     }
 

@@ -117,8 +117,7 @@ impl fmt::Display for PathMatch {
 }
 
 fn is_at_or_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -143,22 +142,12 @@ mod tests {
             (exact("/foo"), "/foo", true, "the path itself"),
             (exact("/foo"), "/foo/", false, "a trailing slash is another path"),
             (exact("/foo/"), "/foo/", true, "unless it was written"),
-            (
-                exact("/x/../caf%c3%a9"),
-                "/caf%C3%A9",
-                true,
-                "patterns are normalised",
-            ),
+            (exact("/x/../caf%c3%a9"), "/caf%C3%A9", true, "patterns are normalised"),
             (prefix("/foo"), "/foo", true, "the prefix itself"),
             (prefix("/foo"), "/foo/", true, "its directory"),
             (prefix("/foo"), "/foo/bar", true, "below it"),
             (prefix("/foo"), "/foobar", false, "elements, not bytes"),
-            (
-                prefix("/foo"),
-                "/foo%2Fbar",
-                false,
-                "an encoded slash is part of the element",
-            ),
+            (prefix("/foo"), "/foo%2Fbar", false, "an encoded slash is part of the element"),
             (prefix("/foo"), "/", false, "above it"),
             (prefix("/foo/"), "/foo", true, "`/foo/` equals `/foo`"),
             (prefix("/"), "/", true, "the root"),

@@ -21,10 +21,7 @@ pub struct QueryMatch {
 impl QueryMatch {
     /// Asks for a parameter by its (decoded) name, with a value that is accepted.
     pub fn new(name: impl Into<String>, value: ValueMatch) -> Self {
-        Self {
-            name: name.into(),
-            value,
-        }
+        Self { name: name.into(), value }
     }
 
     /// The name of the parameter.
@@ -42,8 +39,7 @@ impl QueryMatch {
     /// Whether this query holds it. Allocates only to decode a value that holds escapes.
     #[must_use]
     pub fn accepts(&self, query: Option<&str>) -> bool {
-        self.value_in(query)
-            .is_some_and(|value| self.value.accepts(&value))
+        self.value_in(query).is_some_and(|value| self.value.accepts(&value))
     }
 
     /// The parameter's value in this query, decoded.
@@ -113,9 +109,6 @@ mod tests {
         assert!(!present.accepts(Some("y=x")));
         assert!(!present.accepts(None), "no query at all");
         let regex = QueryMatch::new("x", ValueMatch::regex("^a b$").unwrap());
-        assert!(
-            regex.accepts(Some("x=a+b")),
-            "an expression sees the decoded value"
-        );
+        assert!(regex.accepts(Some("x=a+b")), "an expression sees the decoded value");
     }
 }

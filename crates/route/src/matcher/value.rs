@@ -95,11 +95,7 @@ mod tests {
             (regex("^b+$"), b"abbc", false, "unless anchored"),
             (regex("^b"), b"b\xff", true, "values need not be UTF-8"),
         ] {
-            assert_eq!(
-                value_match.accepts(value),
-                expected,
-                "{value_match}, {value:?}: {why}"
-            );
+            assert_eq!(value_match.accepts(value), expected, "{value_match}, {value:?}: {why}");
         }
     }
 

@@ -57,15 +57,9 @@ impl fmt::Display for Conflict {
         let (first, second) = (&self.first.1, &self.second.1);
         match &self.host {
             Some(host) => {
-                write!(
-                    f,
-                    "expected each host in one site, {host} is in site {first} and in site {second}"
-                )
+                write!(f, "expected each host in one site, {host} is in site {first} and in site {second}")
             }
-            None => write!(
-                f,
-                "expected one site without hosts, {first} and {second} are without"
-            ),
+            None => write!(f, "expected one site without hosts, {first} and {second} are without"),
         }
     }
 }
@@ -84,19 +78,11 @@ impl HostIndex {
                 if holder != index {
                     let first = (holder, sites[holder].to_string());
                     let second = (index, site.to_string());
-                    conflicts.push(Conflict {
-                        host: host.cloned(),
-                        first,
-                        second,
-                    });
+                    conflicts.push(Conflict { host: host.cloned(), first, second });
                 }
             }
         }
-        if conflicts.is_empty() {
-            Ok(hosts)
-        } else {
-            Err(InvalidTable(conflicts))
-        }
+        if conflicts.is_empty() { Ok(hosts) } else { Err(InvalidTable(conflicts)) }
     }
 
     /// Gives a host to a site if it is free, and says which site has it.

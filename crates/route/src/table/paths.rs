@@ -42,17 +42,9 @@ impl PathIndex {
     pub(super) fn candidates(&self, path: &str) -> impl Iterator<Item = Position> {
         let exact = self.exact.get(path).into_iter().flatten();
         let prefixes = ancestors(path).skip_while(|ancestor| ancestor.len() > self.longest);
-        let prefix = prefixes
-            .filter_map(|ancestor| self.prefix.get(ancestor))
-            .flatten();
-        let rest = self
-            .rest
-            .iter()
-            .filter(move |(condition, _)| condition.accepts(path));
-        exact
-            .chain(prefix)
-            .copied()
-            .chain(rest.map(|&(_, position)| position))
+        let prefix = prefixes.filter_map(|ancestor| self.prefix.get(ancestor)).flatten();
+        let rest = self.rest.iter().filter(move |(condition, _)| condition.accepts(path));
+        exact.chain(prefix).copied().chain(rest.map(|&(_, position)| position))
     }
 }
 
@@ -60,9 +52,7 @@ impl PathIndex {
 /// first.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let whole = path.strip_suffix('/').unwrap_or(path);
-    iter::successors(Some(whole), |ancestor| {
-        ancestor.rsplit_once('/').map(|(parent, _)| parent)
-    })
+    iter::successors(Some(whole), |ancestor| ancestor.rsplit_once('/').map(|(parent, _)| parent))
 }
 
 #[cfg(test)]

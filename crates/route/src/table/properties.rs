@@ -6,9 +6,8 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 
 /// Few words, so that rules and requests meet often.
-const PATHS: &[&str] = &[
-    "", "/", "/a", "/a/b", "/a/b/a", "/b", "=/", "=/a", "=/a/", "=/a/b", "~^/a", "~b/?$",
-];
+const PATHS: &[&str] =
+    &["", "/", "/a", "/a/b", "/a/b/a", "/b", "=/", "=/a", "=/a/", "=/a/b", "~^/a", "~b/?$"];
 const METHODS: &[&str] = &["", "GET", "HEAD", "POST", "GET,PUT"];
 const HEADERS: &[&str] = &["", "@x", "@x=1", "@x~[12]", "@x @y=1"];
 const QUERIES: &[&str] = &["", "?q", "?q=1", "?q~2 ?p"];
@@ -24,12 +23,7 @@ fn rules(most: usize) -> impl Strategy<Value = Vec<Vec<String>>> {
 }
 
 fn requests() -> impl Strategy<Value = String> {
-    (
-        "(GET|HEAD|POST|PUT)",
-        "(/[ab]){0,4}/?",
-        "(|[?]q=[12]|[?]q|[?]p&q=%3[12])",
-        "(| x: [123]| x: 1; y: 1)",
-    )
+    ("(GET|HEAD|POST|PUT)", "(/[ab]){0,4}/?", "(|[?]q=[12]|[?]q|[?]p&q=%3[12])", "(| x: [123]| x: 1; y: 1)")
         .prop_map(|(method, path, query, headers)| {
             let path = if path.is_empty() { "/" } else { &path };
             format!("{method} {path}{query}{headers}")
@@ -40,10 +34,7 @@ fn one_site(rules: &[Vec<String>]) -> Site<usize> {
     let rule = |(target, written): (usize, &Vec<String>)| {
         Rule::new(written.iter().map(|text| matcher(text)), target)
     };
-    Site {
-        rules: rules.iter().enumerate().map(rule).collect(),
-        ..Site::default()
-    }
+    Site { rules: rules.iter().enumerate().map(rule).collect(), ..Site::default() }
 }
 
 /// Scores every matcher that accepts, and takes the best.
@@ -70,16 +61,8 @@ fn found(table: &RouteTable<usize>, request: &Request<'_>) -> Option<Position> {
 
 /// A matcher's rank but for its place, as text: what decides before the order of writing does.
 fn rank_class(written: &str) -> String {
-    let Matcher {
-        methods,
-        headers,
-        query,
-        ..
-    } = matcher(written);
-    let path = written
-        .split_whitespace()
-        .find(|word| word.starts_with(['/', '=', '~']))
-        .unwrap_or("");
+    let Matcher { methods, headers, query, .. } = matcher(written);
+    let path = written.split_whitespace().find(|word| word.starts_with(['/', '=', '~'])).unwrap_or("");
     let path = match path.chars().next() {
         // Between expressions nothing but the order of writing decides.
         Some('~') => return "~".to_owned(),

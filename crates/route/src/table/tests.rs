@@ -148,17 +148,11 @@ fn another_method_would_be_accepted() {
 
 #[test]
 fn a_find_says_where() {
-    let sites = [
-        site("a.example.com", &[]),
-        site("", &[("x", "/x"), ("y", "/y | /z GET")]),
-    ];
+    let sites = [site("a.example.com", &[]), site("", &[("x", "/x"), ("y", "/y | /z GET")])];
     let table = RouteTable::new(sites).unwrap();
     with_request("GET b.example.com/z", |request| match table.find(request) {
         Outcome::Found(found) => {
-            assert_eq!(
-                (found.site, found.position),
-                (1, Position { rule: 1, matcher: 1 })
-            );
+            assert_eq!((found.site, found.position), (1, Position { rule: 1, matcher: 1 }));
         }
         Outcome::NoSite | Outcome::NoRoute { .. } | Outcome::MethodNotAllowed { .. } => panic!("not found"),
     });

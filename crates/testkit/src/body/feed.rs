@@ -46,10 +46,7 @@ impl Feed {
     ///
     /// [`Gone`] when nobody will read it.
     pub async fn send(&self, piece: impl Into<Bytes>) -> Result<(), Gone> {
-        self.pieces
-            .send(Ok(Frame::data(piece.into())))
-            .await
-            .map_err(|_| Gone)
+        self.pieces.send(Ok(Frame::data(piece.into()))).await.map_err(|_| Gone)
     }
 
     /// Sends one server-sent event with this data, a `data:` line for each line of it.
@@ -78,14 +75,8 @@ impl Feed {
     ///
     /// [`Gone`] when nobody will read them.
     pub async fn end_with(self, trailers: &[(&str, &str)]) -> Result<(), Gone> {
-        let trailers: HeaderMap = trailers
-            .iter()
-            .map(|(name, value)| head::field(name, value))
-            .collect();
-        self.pieces
-            .send(Ok(Frame::trailers(trailers)))
-            .await
-            .map_err(|_| Gone)
+        let trailers: HeaderMap = trailers.iter().map(|(name, value)| head::field(name, value)).collect();
+        self.pieces.send(Ok(Frame::trailers(trailers))).await.map_err(|_| Gone)
     }
 
     /// Breaks the body off: the connection closes before the end that the head promised.

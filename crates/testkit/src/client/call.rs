@@ -29,13 +29,7 @@ impl Call {
         let target = target.parse().unwrap_or_else(|_| {
             panic!("`{target}` is no request target; to send one that is wrong, use a Wire")
         });
-        Self {
-            client,
-            method,
-            target,
-            headers: HeaderMap::new(),
-            body: body::whole(Bytes::new()),
-        }
+        Self { client, method, target, headers: HeaderMap::new(), body: body::whole(Bytes::new()) }
     }
 
     /// Adds a header, beside those of the same name.
@@ -68,8 +62,7 @@ impl Call {
 
     /// Sets a JSON body.
     pub fn json(mut self, json: &serde_json::Value) -> Self {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.body(json.to_string())
     }
 
@@ -94,9 +87,7 @@ impl Call {
     /// When no whole reply comes within [`PATIENCE`].
     pub async fn send(self) -> Reply {
         let asked = self.describe();
-        self.try_send()
-            .await
-            .unwrap_or_else(|failed| panic!("{asked}: {failed}"))
+        self.try_send().await.unwrap_or_else(|failed| panic!("{asked}: {failed}"))
     }
 
     /// Sends the request and reads the whole reply.
@@ -115,9 +106,7 @@ impl Call {
     /// When no head comes within [`PATIENCE`].
     pub async fn open(self) -> Streaming {
         let asked = self.describe();
-        self.try_open()
-            .await
-            .unwrap_or_else(|failed| panic!("{asked}: {failed}"))
+        self.try_open().await.unwrap_or_else(|failed| panic!("{asked}: {failed}"))
     }
 
     /// Sends the request and reads the head of the reply; the body is then read piece by piece.
@@ -136,9 +125,8 @@ impl Call {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.target;
         *request.headers_mut() = self.headers;
-        let (response, connection) = timeout(PATIENCE, self.client.exchange(request))
-            .await
-            .map_err(|_| Failed::NoReplyInTime)??;
+        let (response, connection) =
+            timeout(PATIENCE, self.client.exchange(request)).await.map_err(|_| Failed::NoReplyInTime)??;
         Ok(Streaming::new(response, connection))
     }
 

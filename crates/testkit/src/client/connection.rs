@@ -26,9 +26,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn open(address: SocketAddr, from: Option<IpAddr>) -> Result<Arc<Self>, Failed> {
-        let stream = connect(address, from)
-            .await
-            .map_err(|source| Failed::Connect { address, source })?;
+        let stream = connect(address, from).await.map_err(|source| Failed::Connect { address, source })?;
         Self::over(stream).await
     }
 
@@ -36,20 +34,15 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|source| Failed::NoReply { source })?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|source| Failed::NoReply { source })?;
         let (running, ended) = watch::channel(());
         let driver = tokio::spawn(async move {
             // What goes wrong here is told to the one who waits for the reply or its body.
             drop(connection.with_upgrades().await);
             drop(running);
         });
-        Ok(Arc::new(Self {
-            sender: Mutex::new(sender),
-            driver: driver.abort_handle(),
-            ended,
-        }))
+        Ok(Arc::new(Self { sender: Mutex::new(sender), driver: driver.abort_handle(), ended }))
     }
 
     /// Sends when the reply before this one has been read, and returns the head of its own.
@@ -58,22 +51,13 @@ impl Connection {
         request: http::Request<Body>,
     ) -> Result<http::Response<Incoming>, Failed> {
         let mut sender = self.sender.lock().await;
-        sender
-            .ready()
-            .await
-            .map_err(|source| Failed::NoReply { source })?;
-        sender
-            .send_request(request)
-            .await
-            .map_err(|source| Failed::NoReply { source })
+        sender.ready().await.map_err(|source| Failed::NoReply { source })?;
+        sender.send_request(request).await.map_err(|source| Failed::NoReply { source })
     }
 
     pub(super) async fn ended(&self) {
         let mut ended = self.ended.clone();
-        patiently("a connection to be closed", async {
-            while ended.changed().await.is_ok() {}
-        })
-        .await;
+        patiently("a connection to be closed", async { while ended.changed().await.is_ok() {} }).await;
     }
 }
 
@@ -84,11 +68,7 @@ impl Drop for Connection {
 }
 
 async fn connect(address: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if let Some(ip) = from {
         socket.bind(SocketAddr::new(ip, 0))?;
     }

@@ -30,13 +30,7 @@ pub struct Reply {
 impl Reply {
     /// A reply of which only the head has come.
     pub(super) fn headed(version: Version, status: StatusCode, headers: HeaderMap) -> Self {
-        Self {
-            version,
-            status,
-            headers,
-            body: Bytes::new(),
-            trailers: HeaderMap::new(),
-        }
+        Self { version, status, headers, body: Bytes::new(), trailers: HeaderMap::new() }
     }
 
     /// The first value of a header, when it is there and is text.
@@ -70,10 +64,7 @@ impl Reply {
     /// When it is another one.
     #[track_caller]
     pub fn assert_status(&self, status: u16) -> &Self {
-        assert!(
-            self.status.as_u16() == status,
-            "expected status {status}, but came\n{self}"
-        );
+        assert!(self.status.as_u16() == status, "expected status {status}, but came\n{self}");
         self
     }
 
@@ -84,16 +75,8 @@ impl Reply {
     /// When it is not there, has another value, or is there more than once.
     #[track_caller]
     pub fn assert_header(&self, name: &str, value: &str) -> &Self {
-        let values: Vec<_> = self
-            .headers
-            .get_all(name)
-            .iter()
-            .map(http::HeaderValue::as_bytes)
-            .collect();
-        assert!(
-            values == [value.as_bytes()],
-            "expected the header `{name}: {value}` once, but came\n{self}"
-        );
+        let values: Vec<_> = self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
+        assert!(values == [value.as_bytes()], "expected the header `{name}: {value}` once, but came\n{self}");
         self
     }
 
@@ -104,10 +87,7 @@ impl Reply {
     /// When it is.
     #[track_caller]
     pub fn assert_no_header(&self, name: &str) -> &Self {
-        assert!(
-            !self.headers.contains_key(name),
-            "expected no header `{name}`, but came\n{self}"
-        );
+        assert!(!self.headers.contains_key(name), "expected no header `{name}`, but came\n{self}");
         self
     }
 
@@ -118,10 +98,7 @@ impl Reply {
     /// When it is another one.
     #[track_caller]
     pub fn assert_text(&self, text: &str) -> &Self {
-        assert!(
-            self.body == text.as_bytes(),
-            "expected the body `{text}`, but came\n{self}"
-        );
+        assert!(self.body == text.as_bytes(), "expected the body `{text}`, but came\n{self}");
         self
     }
 }
@@ -146,16 +123,9 @@ mod tests {
     use super::*;
 
     fn refusal() -> Reply {
-        let headers = [
-            head::field("retry-after", "12"),
-            head::field("vary", "a"),
-            head::field("vary", "b"),
-        ];
-        let mut reply = Reply::headed(
-            Version::HTTP_11,
-            StatusCode::TOO_MANY_REQUESTS,
-            headers.into_iter().collect(),
-        );
+        let headers = [head::field("retry-after", "12"), head::field("vary", "a"), head::field("vary", "b")];
+        let mut reply =
+            Reply::headed(Version::HTTP_11, StatusCode::TOO_MANY_REQUESTS, headers.into_iter().collect());
         reply.body = Bytes::from_static(b"{\"error\":\"slow down\"}");
         reply
     }
@@ -202,9 +172,6 @@ mod tests {
         long.body = Bytes::from(vec![b'x'; SHOWN + 1]);
         let shown = long.to_string();
         assert!(shown.contains("… 4097 bytes in all"), "{shown}");
-        assert!(
-            !shown.contains(&"x".repeat(SHOWN + 1)),
-            "the last byte is not shown"
-        );
+        assert!(!shown.contains(&"x".repeat(SHOWN + 1)), "the last byte is not shown");
     }
 }

@@ -32,12 +32,7 @@ impl Streaming {
         let upgrade = hyper::upgrade::on(&mut response);
         let (head, body) = response.into_parts();
         let so_far = Reply::headed(head.version, head.status, head.headers);
-        Self {
-            so_far,
-            body,
-            upgrade,
-            _connection: connection,
-        }
+        Self { so_far, body, upgrade, _connection: connection }
     }
 
     /// The status.
@@ -101,23 +96,15 @@ impl Streaming {
                 Ok(None) => return Ok(None),
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(source))) => {
-                    return Err(Failed::BrokenOff {
-                        so_far: Box::new(self.so_far.clone()),
-                        source,
-                    });
+                    return Err(Failed::BrokenOff { so_far: Box::new(self.so_far.clone()), source });
                 }
                 Err(_) => {
-                    return Err(Failed::Stalled {
-                        so_far: Box::new(self.so_far.clone()),
-                    });
+                    return Err(Failed::Stalled { so_far: Box::new(self.so_far.clone()) });
                 }
             };
             match frame.into_data() {
                 Ok(data) => return Ok(Some(data)),
-                Err(frame) => self
-                    .so_far
-                    .trailers
-                    .extend(frame.into_trailers().unwrap_or_default()),
+                Err(frame) => self.so_far.trailers.extend(frame.into_trailers().unwrap_or_default()),
             }
         }
     }
@@ -133,10 +120,7 @@ impl Streaming {
             match self.try_chunk().await {
                 Ok(Some(piece)) => body.extend_from_slice(&piece),
                 Ok(None) => {
-                    return Ok(Reply {
-                        body: body.freeze(),
-                        ..self.so_far
-                    });
+                    return Ok(Reply { body: body.freeze(), ..self.so_far });
                 }
                 Err(mut failed) => {
                     if let Failed::BrokenOff { so_far, .. } | Failed::Stalled { so_far } = &mut failed {

@@ -17,11 +17,7 @@ async fn a_kept_connection_is_used_again_and_a_fresh_one_is_not() {
     }
     assert_eq!(origin.connections(), 1, "kept alive");
     for _ in 0..2 {
-        Client::to(origin.address())
-            .get("/")
-            .send()
-            .await
-            .assert_text("hello");
+        Client::to(origin.address()).get("/").send().await.assert_text("hello");
     }
     assert_eq!(origin.connections(), 3, "fresh ones");
 }
@@ -32,12 +28,8 @@ async fn requests_go_over_any_stream() {
     let server = tokio::spawn(async move {
         let mut far = far;
         let mut request = vec![0; 64];
-        let length = tokio::io::AsyncReadExt::read(&mut far, &mut request)
-            .await
-            .unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut far, b"HTTP/1.1 204 No Content\r\n\r\n")
-            .await
-            .unwrap();
+        let length = tokio::io::AsyncReadExt::read(&mut far, &mut request).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         String::from_utf8_lossy(&request[..length]).into_owned()
     });
     Client::over(near).await.get("/x").send().await.assert_status(204);
@@ -54,25 +46,11 @@ async fn the_host_is_the_calls_or_the_clients_or_the_address() {
     let client = Client::to(origin.address());
     client.get("/").send().await;
     client.clone().host("client.test").get("/").send().await;
-    client
-        .clone()
-        .host("client.test")
-        .get("/")
-        .host("call.test")
-        .send()
-        .await;
-    let hosts: Vec<_> = origin
-        .requests()
-        .iter()
-        .map(|seen| seen.header_values("host"))
-        .collect();
+    client.clone().host("client.test").get("/").host("call.test").send().await;
+    let hosts: Vec<_> = origin.requests().iter().map(|seen| seen.header_values("host")).collect();
     assert_eq!(
         hosts,
-        [
-            vec![origin.address().to_string()],
-            vec!["client.test".into()],
-            vec!["call.test".into()]
-        ]
+        [vec![origin.address().to_string()], vec!["client.test".into()], vec!["call.test".into()]]
     );
 }
 
@@ -81,11 +59,7 @@ async fn the_host_is_the_calls_or_the_clients_or_the_address() {
 async fn a_client_can_come_from_another_address() {
     let origin = Origin::fixed("").await;
     let from = Ipv4Addr::new(127, 0, 0, 9);
-    Client::to(origin.address())
-        .from_ip(from.into())
-        .get("/")
-        .send()
-        .await;
+    Client::to(origin.address()).from_ip(from.into()).get("/").send().await;
     assert_eq!(origin.requests()[0].remote.ip(), from);
 }
 
@@ -103,10 +77,7 @@ async fn bodies_are_sent_as_they_were_given() {
         (seen[0].text(), seen[0].header("content-type")),
         (json.to_string(), Some("application/json"))
     );
-    assert_eq!(
-        (seen[1].body.len(), seen[1].header("transfer-encoding")),
-        (100_000, Some("chunked"))
-    );
+    assert_eq!((seen[1].body.len(), seen[1].header("transfer-encoding")), (100_000, Some("chunked")));
     assert_eq!((seen[2].body.len(), seen[2].header("content-length")), (0, None));
 }
 
@@ -126,8 +97,7 @@ async fn a_failed_send_names_the_request() {
 async fn a_close_by_the_other_side_is_seen() {
     let origin = RawOrigin::start(async |mut wire: Wire| {
         wire.read_head().await;
-        wire.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            .await;
+        wire.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     })
     .await;
     let client = Client::connect(origin.address()).await;
@@ -139,8 +109,7 @@ async fn a_close_by_the_other_side_is_seen() {
 async fn a_reply_is_read_before_its_request_is_whole() {
     let origin = RawOrigin::start(async |mut wire: Wire| {
         wire.read_until("first").await;
-        wire.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
-            .await;
+        wire.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n").await;
         wire.read_until("second").await;
         wire.write("3\r\ntwo\r\n0\r\n\r\n").await;
     })
@@ -175,11 +144,7 @@ async fn events_are_read_one_at_a_time() {
 #[tokio::test]
 async fn calls_on_one_connection_wait_for_each_other() {
     let gate = Gate::closed();
-    let origin = Origin::builder()
-        .route("/held", gate.then("first"))
-        .otherwise("second")
-        .start()
-        .await;
+    let origin = Origin::builder().route("/held", gate.then("first")).otherwise("second").start().await;
     let client = Client::connect(origin.address()).await;
     let first = tokio::spawn(client.get("/held").send());
     gate.reached(1).await;

@@ -32,11 +32,7 @@ impl Parser {
     fn end_line(&mut self, events: &mut VecDeque<Event>) {
         let bytes = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&bytes);
-        let line = if self.begun {
-            &*text
-        } else {
-            text.strip_prefix('\u{feff}').unwrap_or(&text)
-        };
+        let line = if self.begun { &*text } else { text.strip_prefix('\u{feff}').unwrap_or(&text) };
         self.begun = true;
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
@@ -79,13 +75,7 @@ mod tests {
     }
 
     fn data(lines: &[&str]) -> Vec<Event> {
-        lines
-            .iter()
-            .map(|data| Event {
-                data: (*data).into(),
-                ..Event::default()
-            })
-            .collect()
+        lines.iter().map(|data| Event { data: (*data).into(), ..Event::default() }).collect()
     }
 
     #[test]
@@ -94,16 +84,8 @@ mod tests {
             ("one event", "data: a\n\n", data(&["a"])),
             ("two events", "data: a\n\ndata: b\n\n", data(&["a", "b"])),
             ("several lines", "data: a\ndata:\ndata: b\n\n", data(&["a\n\nb"])),
-            (
-                "one space is taken away",
-                "data:  a\n\ndata:b\n\n",
-                data(&[" a", "b"]),
-            ),
-            (
-                "carriage returns",
-                "data: a\r\rdata: b\r\n\r\n",
-                data(&["a", "b"]),
-            ),
+            ("one space is taken away", "data:  a\n\ndata:b\n\n", data(&[" a", "b"])),
+            ("carriage returns", "data: a\r\rdata: b\r\n\r\n", data(&["a", "b"])),
             ("a comment", ": still here\n\ndata: a\n\n", data(&["a"])),
             ("a byte order mark", "\u{feff}data: a\n\n", data(&["a"])),
             ("an empty event", "data\n\n", data(&[""])),
@@ -113,11 +95,7 @@ mod tests {
             (
                 "all fields",
                 "id: 7\nevent: tick\ndata: a\n\n",
-                vec![Event {
-                    data: "a".into(),
-                    event: Some("tick".into()),
-                    id: Some("7".into()),
-                }],
+                vec![Event { data: "a".into(), event: Some("tick".into()), id: Some("7".into()) }],
             ),
         ];
         for (what, stream, expected) in table {

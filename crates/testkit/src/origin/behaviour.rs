@@ -20,12 +20,9 @@ pub trait Behaviour: Send + Sync + 'static {
 
 impl Behaviour for &'static str {
     fn reply(&self, request: Request) -> BoxFuture<'_, Response> {
-        Box::pin(async move {
-            request
-                .whole()
-                .await
-                .map_or_else(|_| broken_off(), |_| Response::text(*self))
-        })
+        Box::pin(
+            async move { request.whole().await.map_or_else(|_| broken_off(), |_| Response::text(*self)) },
+        )
     }
 }
 

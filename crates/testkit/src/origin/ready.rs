@@ -60,11 +60,7 @@ impl Fixed {
     /// An empty reply with this status.
     #[must_use]
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// Adds a header.
@@ -85,10 +81,7 @@ impl Fixed {
 impl Behaviour for Fixed {
     fn reply(&self, _: Request) -> BoxFuture<'_, Response> {
         let mut response = Response::new(self.status).body("text/plain; charset=utf-8", self.body.clone());
-        let typed = self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let typed = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if typed || self.body.is_empty() {
             response = response.without("content-type");
         }

@@ -50,15 +50,7 @@ impl Request {
             remote,
             connection,
         });
-        Self {
-            head,
-            body,
-            trailers: HeaderMap::new(),
-            entry,
-            recorded: true,
-            upgrade,
-            tasks,
-        }
+        Self { head, body, trailers: HeaderMap::new(), entry, recorded: true, upgrade, tasks }
     }
 
     /// The method, target and headers.

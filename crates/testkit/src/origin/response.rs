@@ -67,9 +67,7 @@ impl Response {
     pub fn fed(content_type: &'static str) -> (Feed, Self) {
         let (feed, body) = body::fed();
         let mut response = Self::new(200);
-        response
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.body = Content::Fed(body);
         (feed, response)
     }
@@ -81,10 +79,7 @@ impl Response {
     /// When `status` is no status: 100 to 999.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
-        Self {
-            status: Self::new(status).status,
-            ..self
-        }
+        Self { status: Self::new(status).status, ..self }
     }
 
     /// Adds a header, beside those of the same name.
@@ -102,8 +97,7 @@ impl Response {
     /// Sets the body and its type.
     #[must_use]
     pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         self.body = Content::Whole(body.into());
         self
     }

@@ -117,14 +117,8 @@ impl Journal {
 
     pub(super) fn arrived(self: &Arc<Self>, seen: Seen) -> Entry {
         let mut records = self.records.lock();
-        records.push(Record {
-            seen,
-            body: BytesMut::new(),
-        });
-        let entry = Entry {
-            journal: Arc::clone(self),
-            index: records.len() - 1,
-        };
+        records.push(Record { seen, body: BytesMut::new() });
+        let entry = Entry { journal: Arc::clone(self), index: records.len() - 1 };
         self.hits.send_replace(records.len());
         entry
     }
@@ -134,11 +128,7 @@ impl Journal {
     }
 
     pub(super) fn hits_of(&self, path: &str) -> usize {
-        self.records
-            .lock()
-            .iter()
-            .filter(|record| record.seen.path() == path)
-            .count()
+        self.records.lock().iter().filter(|record| record.seen.path() == path).count()
     }
 
     pub(super) fn requests(&self) -> Vec<Seen> {
@@ -159,9 +149,7 @@ impl Journal {
 
 impl Entry {
     pub(super) fn append(&self, piece: &[u8]) {
-        self.journal.records.lock()[self.index]
-            .body
-            .extend_from_slice(piece);
+        self.journal.records.lock()[self.index].body.extend_from_slice(piece);
     }
 
     pub(super) fn complete(&self, trailers: HeaderMap) {
@@ -179,9 +167,6 @@ impl Entry {
 
 impl Record {
     fn snapshot(&self) -> Seen {
-        Seen {
-            body: Bytes::copy_from_slice(&self.body),
-            ..self.seen.clone()
-        }
+        Seen { body: Bytes::copy_from_slice(&self.body), ..self.seen.clone() }
     }
 }

@@ -11,37 +11,18 @@ use crate::{Client, Failed, Gate, Wire};
 async fn routes_answer_and_the_rest_is_not_found() {
     let origin = Origin::builder()
         .route("/text", "hello")
-        .route("/closure", |seen: Seen| async move {
-            format!("{} {}", seen.method, seen.text())
-        })
+        .route("/closure", |seen: Seen| async move { format!("{} {}", seen.method, seen.text()) })
         .route("/json", async |_: Seen| serde_json::json!({ "n": 1 }))
-        .route(
-            "/refused",
-            Fixed::status(503).header("retry-after", "7").body("later"),
-        )
+        .route("/refused", Fixed::status(503).header("retry-after", "7").body("later"))
         .route("/moved", Fixed::status(308).header("location", "/text"))
         .start()
         .await;
     let client = Client::to(origin.address());
 
-    client
-        .get("/text?with=query")
-        .send()
-        .await
-        .assert_status(200)
-        .assert_text("hello");
-    client
-        .post("/closure", "body")
-        .send()
-        .await
-        .assert_text("POST body");
+    client.get("/text?with=query").send().await.assert_status(200).assert_text("hello");
+    client.post("/closure", "body").send().await.assert_text("POST body");
     assert_eq!(
-        client
-            .get("/json")
-            .send()
-            .await
-            .assert_header("content-type", "application/json")
-            .json()["n"],
+        client.get("/json").send().await.assert_header("content-type", "application/json").json()["n"],
         1
     );
     client
@@ -51,31 +32,15 @@ async fn routes_answer_and_the_rest_is_not_found() {
         .assert_status(503)
         .assert_header("retry-after", "7")
         .assert_text("later");
-    client
-        .get("/moved")
-        .send()
-        .await
-        .assert_status(308)
-        .assert_no_header("content-type")
-        .assert_text("");
-    client
-        .get("/textual")
-        .send()
-        .await
-        .assert_status(404)
-        .assert_text(r#"{"error":"not found"}"#);
+    client.get("/moved").send().await.assert_status(308).assert_no_header("content-type").assert_text("");
+    client.get("/textual").send().await.assert_status(404).assert_text(r#"{"error":"not found"}"#);
 }
 
 #[tokio::test]
 async fn a_fixed_origin_answers_everywhere() {
     let origin = Origin::fixed("hello").await;
     for path in ["/", "/any/where?x"] {
-        Client::to(origin.address())
-            .get(path)
-            .send()
-            .await
-            .assert_status(200)
-            .assert_text("hello");
+        Client::to(origin.address()).get(path).send().await.assert_status(200).assert_text("hello");
     }
 }
 
@@ -83,40 +48,20 @@ async fn a_fixed_origin_answers_everywhere() {
 async fn every_request_is_recorded_as_it_came() {
     let origin = Origin::fixed("").await;
     let client = Client::connect(origin.address()).await;
-    client
-        .post("/a?b=c", "body")
-        .host("app.test")
-        .header("x-n", "1")
-        .header("x-n", "2")
-        .send()
-        .await;
+    client.post("/a?b=c", "body").host("app.test").header("x-n", "1").header("x-n", "2").send().await;
     client.get("/d").send().await;
-    Client::to(origin.address())
-        .request(Method::DELETE, "/d")
-        .send()
-        .await;
+    Client::to(origin.address()).request(Method::DELETE, "/d").send().await;
 
     assert_eq!(
-        (
-            origin.hits(),
-            origin.hits_of("/d"),
-            origin.hits_of("/a"),
-            origin.hits_of("/b")
-        ),
+        (origin.hits(), origin.hits_of("/d"), origin.hits_of("/a"), origin.hits_of("/b")),
         (3, 2, 1, 0)
     );
     let seen = origin.requests();
-    assert_eq!(
-        (seen[0].method.as_str(), seen[0].uri.to_string()),
-        ("POST", "/a?b=c".to_owned())
-    );
+    assert_eq!((seen[0].method.as_str(), seen[0].uri.to_string()), ("POST", "/a?b=c".to_owned()));
     assert_eq!((seen[0].path(), seen[0].header("host")), ("/a", Some("app.test")));
     assert_eq!(seen[0].header_values("x-n"), ["1", "2"]);
     assert_eq!((seen[0].text().as_str(), seen[0].complete), ("body", true));
-    assert_eq!(
-        seen[1].header("host"),
-        Some(origin.address().to_string().as_str())
-    );
+    assert_eq!(seen[1].header("host"), Some(origin.address().to_string().as_str()));
     assert!(seen[0].remote.ip().is_loopback(), "{}", seen[0].remote);
     assert_eq!(
         seen.iter().map(|seen| seen.connection).collect::<Vec<_>>(),
@@ -129,20 +74,10 @@ async fn every_request_is_recorded_as_it_came() {
 #[tokio::test]
 async fn echo_tells_what_arrived() {
     let origin = Origin::builder().route("/echo", Echo).start().await;
-    let reply = Client::to(origin.address())
-        .post("/echo?q", "12345")
-        .header("x-a", "b")
-        .send()
-        .await;
+    let reply = Client::to(origin.address()).post("/echo?q", "12345").header("x-a", "b").send().await;
     let echo = reply.json();
-    assert_eq!(
-        (&echo["method"], &echo["uri"]),
-        (&"POST".into(), &"/echo?q".into())
-    );
-    assert_eq!(
-        (&echo["version"], &echo["body_length"]),
-        (&"HTTP/1.1".into(), &5.into())
-    );
+    assert_eq!((&echo["method"], &echo["uri"]), (&"POST".into(), &"/echo?q".into()));
+    assert_eq!((&echo["version"], &echo["body_length"]), (&"HTTP/1.1".into(), &5.into()));
     assert_eq!(echo["headers"][0], serde_json::json!(["x-a", "b"]));
 }
 
@@ -174,10 +109,7 @@ async fn a_cut_feed_is_a_broken_body() {
     feed.send("half").await.unwrap();
     feed.cut().await;
     let failed = reply.whole().await.unwrap_err();
-    assert!(
-        matches!(&failed, Failed::BrokenOff { so_far, .. } if so_far.text() == "half"),
-        "{failed}"
-    );
+    assert!(matches!(&failed, Failed::BrokenOff { so_far, .. } if so_far.text() == "half"), "{failed}");
 }
 
 #[tokio::test]
@@ -197,11 +129,7 @@ async fn trailers_follow_a_body() {
         .route("/sum", |_| async { Response::text("body").trailer("x-sum", "7") })
         .start()
         .await;
-    let reply = Client::to(origin.address())
-        .get("/sum")
-        .header("te", "trailers")
-        .send()
-        .await;
+    let reply = Client::to(origin.address()).get("/sum").header("te", "trailers").send().await;
     reply.assert_text("body").assert_header("trailer", "x-sum");
     assert_eq!(reply.trailers["x-sum"], "7");
 }
@@ -209,10 +137,7 @@ async fn trailers_follow_a_body() {
 #[tokio::test]
 async fn trailers_of_a_request_are_recorded() {
     let origin = Origin::fixed("").await;
-    let (feed, call) = Client::to(origin.address())
-        .post("/", "")
-        .header("trailer", "x-sum")
-        .streamed();
+    let (feed, call) = Client::to(origin.address()).post("/", "").header("trailer", "x-sum").streamed();
     let reply = tokio::spawn(call.send());
     feed.send("body").await.unwrap();
     feed.end_with(&[("x-sum", "7")]).await.unwrap();
@@ -244,23 +169,15 @@ async fn a_drain_counts_while_the_upload_comes() {
     assert_eq!(reply.await.unwrap().json()["received"], 8);
     assert_eq!(drain.received(), 8);
     let seen = &origin.requests()[0];
-    assert!(
-        seen.body.is_empty() && seen.complete,
-        "the body is counted, not kept: {seen:?}"
-    );
+    assert!(seen.body.is_empty() && seen.complete, "the body is counted, not kept: {seen:?}");
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_recorded_as_incomplete() {
     let drain = Drain::new();
-    let origin = Origin::builder()
-        .route("/upload", drain.clone())
-        .otherwise("")
-        .start()
-        .await;
+    let origin = Origin::builder().route("/upload", drain.clone()).otherwise("").start().await;
     let mut wire = Wire::connect(origin.address()).await;
-    wire.write("POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
-        .await;
+    wire.write("POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await;
     drain.reached(4).await;
     wire.finish().await;
     wire.read_to_end().await;
@@ -269,13 +186,9 @@ async fn a_body_that_breaks_off_is_recorded_as_incomplete() {
 
 #[tokio::test]
 async fn an_early_refusal_does_not_wait_for_the_body() {
-    let origin = Origin::builder()
-        .route("/upload", Fixed::status(413))
-        .start()
-        .await;
+    let origin = Origin::builder().route("/upload", Fixed::status(413)).start().await;
     let mut wire = Wire::connect(origin.address()).await;
-    wire.write("POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n")
-        .await;
+    wire.write("POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n").await;
     assert!(wire.read_head().await.starts_with("HTTP/1.1 413 "));
 }
 
@@ -288,10 +201,7 @@ async fn a_stopped_origin_refuses_and_can_come_back() {
     origin.reached(1).await;
 
     origin.stop().await;
-    assert!(
-        waiting.await.unwrap().is_err(),
-        "the connection went with the origin"
-    );
+    assert!(waiting.await.unwrap().is_err(), "the connection went with the origin");
     let failed = Client::to(address).get("/").try_send().await.unwrap_err();
     assert!(matches!(failed, Failed::Connect { .. }), "{failed}");
     assert_eq!(origin.hits(), 1, "the record stays");

@@ -66,10 +66,7 @@ impl WebSocketCall {
     pub async fn open(self) -> WebSocket {
         let streaming = self.call.open().await;
         if streaming.status().as_u16() != 101 {
-            let reply = streaming
-                .whole()
-                .await
-                .unwrap_or_else(|failed| panic!("{failed}"));
+            let reply = streaming.whole().await.unwrap_or_else(|failed| panic!("{failed}"));
             panic!("expected a WebSocket, but came\n{reply}");
         }
         let (reply, upgrade) = streaming.into_upgrade();
@@ -86,14 +83,8 @@ impl WebSocketCall {
     /// When it is accepted.
     pub async fn refused(self) -> Reply {
         let streaming = self.call.open().await;
-        assert!(
-            streaming.status().as_u16() != 101,
-            "expected a refusal, but the WebSocket was accepted"
-        );
-        streaming
-            .whole()
-            .await
-            .unwrap_or_else(|failed| panic!("{failed}"))
+        assert!(streaming.status().as_u16() != 101, "expected a refusal, but the WebSocket was accepted");
+        streaming.whole().await.unwrap_or_else(|failed| panic!("{failed}"))
     }
 }
 
@@ -101,10 +92,9 @@ impl WebSocketCall {
 fn check(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     let has = |name, token: &str| {
         headers.get_all(name).iter().any(|value| {
-            value.to_str().is_ok_and(|list| {
-                list.split(',')
-                    .any(|item| item.trim().eq_ignore_ascii_case(token))
-            })
+            value
+                .to_str()
+                .is_ok_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
         })
     };
     if !has("upgrade", "websocket") {
@@ -136,24 +126,13 @@ mod tests {
         let table: &[Row<'_>] = &[
             ("as it should be", &[upgrade, connection, accept], true),
             ("no upgrade", &[connection, accept], false),
-            (
-                "another protocol",
-                &[("upgrade", "h2c"), connection, accept],
-                false,
-            ),
+            ("another protocol", &[("upgrade", "h2c"), connection, accept], false),
             ("no connection", &[upgrade, accept], false),
             ("no accept", &[upgrade, connection], false),
-            (
-                "the accept of another key",
-                &[upgrade, connection, ("sec-websocket-accept", "x")],
-                false,
-            ),
+            ("the accept of another key", &[upgrade, connection, ("sec-websocket-accept", "x")], false),
         ];
         for (what, fields, expected) in table {
-            let headers = fields
-                .iter()
-                .map(|(name, value)| head::field(name, value))
-                .collect();
+            let headers = fields.iter().map(|(name, value)| head::field(name, value)).collect();
             assert_eq!(check(&headers, key).is_ok(), *expected, "{what}");
         }
     }

@@ -41,18 +41,15 @@ impl WebSocketEcho {
     /// One that accepts the first of the client's subprotocols that it knows.
     #[must_use]
     pub fn protocols(self, known: &[&'static str]) -> Self {
-        Self {
-            protocols: known.to_vec(),
-        }
+        Self { protocols: known.to_vec() }
     }
 }
 
 impl Behaviour for WebSocketEcho {
     fn reply(&self, request: Request) -> BoxFuture<'_, Response> {
         let offered = request.header("sec-websocket-protocol").unwrap_or_default();
-        let chosen = offered
-            .split(',')
-            .find_map(|offer| self.protocols.iter().find(|known| **known == offer.trim()));
+        let chosen =
+            offered.split(',').find_map(|offer| self.protocols.iter().find(|known| **known == offer.trim()));
         let chosen = chosen.copied();
         let mut response = accept(request, echo);
         if let Some(protocol) = chosen {
@@ -75,9 +72,7 @@ impl Sockets {
     /// The behaviour to give to a route.
     #[must_use]
     pub fn route(&self) -> SocketsRoute {
-        SocketsRoute {
-            opened: self.opened.clone(),
-        }
+        SocketsRoute { opened: self.opened.clone() }
     }
 
     /// The origin's end of the next WebSocket.

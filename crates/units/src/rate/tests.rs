@@ -34,10 +34,7 @@ fn keeps_the_form_that_was_written() {
     let steady: Rate = "60r/m".parse().unwrap();
     let window: Rate = "60 per 60s".parse().unwrap();
     assert_eq!((steady.count(), steady.per()), (60, Per::Minute));
-    assert_eq!(
-        (window.count(), window.per()),
-        (60, Per::Window(Duration::from_secs(60)))
-    );
+    assert_eq!((window.count(), window.per()), (60, Per::Window(Duration::from_secs(60))));
     assert_eq!(steady.milli_per_second(), window.milli_per_second());
     assert_ne!(steady, window);
 }
@@ -73,16 +70,10 @@ fn refuses_the_rest_and_says_why() {
 
 #[test]
 fn names_the_slowest_rate_that_works() {
-    for (text, slowest) in [
-        ("1r/h", "4r/h"),
-        ("3r/h", "4r/h"),
-        ("1 per 1h", "4 per 1h"),
-        ("86 per 24h", "87 per 24h"),
-    ] {
-        let error = InvalidRate::TooSlow {
-            written: text.to_owned(),
-            slowest: slowest.to_owned(),
-        };
+    for (text, slowest) in
+        [("1r/h", "4r/h"), ("3r/h", "4r/h"), ("1 per 1h", "4 per 1h"), ("86 per 24h", "87 per 24h")]
+    {
+        let error = InvalidRate::TooSlow { written: text.to_owned(), slowest: slowest.to_owned() };
         assert_eq!(text.parse::<Rate>(), Err(error), "{text}");
         assert!(slowest.parse::<Rate>().is_ok(), "{slowest}");
     }

@@ -16,13 +16,7 @@ const LONGEST_LOGIN: usize = 16 * 1024;
 const PASSWORD: &str = "correct horse";
 
 /// The headers by which an app behind a proxy learns who asked for what.
-const SHOWN: [&str; 5] = [
-    "host",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-];
+const SHOWN: [&str; 5] = ["host", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-request-id"];
 
 /// `{"message", "time", "headers"}`: a greeting, milliseconds since 1970, and those of the forwarded headers that were
 /// there.
@@ -53,18 +47,14 @@ pub(super) fn health() -> Response<Body> {
 /// 200 for `{"user": …, "password": "correct horse"}`, 401 for another password, 400 and 413 for what is no login.
 pub(super) async fn login(body: Incoming) -> Response<Body> {
     let Ok(body) = Limited::new(body, LONGEST_LOGIN).collect().await else {
-        return reply::error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "a login of at most 16 KiB is expected",
-        );
+        return reply::error(StatusCode::PAYLOAD_TOO_LARGE, "a login of at most 16 KiB is expected");
     };
     let login: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
     match (login["user"].as_str(), login["password"].as_str()) {
         (Some(user), Some(PASSWORD)) => reply::json(StatusCode::OK, &json!({ "user": user })),
         (Some(_), Some(_)) => reply::error(StatusCode::UNAUTHORIZED, "wrong user or password"),
-        _ => reply::error(
-            StatusCode::BAD_REQUEST,
-            r#"expected JSON such as {"user": "ada", "password": "…"}"#,
-        ),
+        _ => {
+            reply::error(StatusCode::BAD_REQUEST, r#"expected JSON such as {"user": "ada", "password": "…"}"#)
+        }
     }
 }

@@ -14,12 +14,8 @@ pub(super) fn read<T>(query: &str, name: &str) -> Result<Option<T>, String>
 where
     T: FromStr<Err: Display>,
 {
-    let value = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    value
-        .map(|value| value.parse().map_err(|error| format!("{name}: {error}")))
-        .transpose()
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    value.map(|value| value.parse().map_err(|error| format!("{name}: {error}"))).transpose()
 }
 
 #[cfg(test)]

@@ -23,11 +23,7 @@ pub(super) fn accept(mut request: Request<Incoming>, stop: Stop) -> Response<Bod
             tokio::spawn(async move {
                 if let Ok(upgraded) = upgrade.await {
                     let stream = TokioIo::new(upgraded);
-                    echo(
-                        WebSocketStream::from_raw_socket(stream, Role::Server, None).await,
-                        stop,
-                    )
-                    .await;
+                    echo(WebSocketStream::from_raw_socket(stream, Role::Server, None).await, stop).await;
                 }
             });
             handshake.map(|()| reply::whole(""))
@@ -56,10 +52,7 @@ async fn echo(mut socket: WebSocketStream<TokioIo<Upgraded>>, mut stop: Stop) {
 
 /// Says 1001 and waits for the client to agree.
 async fn going_away(mut socket: WebSocketStream<TokioIo<Upgraded>>) {
-    let frame = CloseFrame {
-        code: CloseCode::Away,
-        reason: "the demo stops".into(),
-    };
+    let frame = CloseFrame { code: CloseCode::Away, reason: "the demo stops".into() };
     if socket.close(Some(frame)).await.is_ok() {
         while let Some(Ok(_)) = socket.next().await {}
     }

@@ -46,10 +46,7 @@ pub(super) fn events(query: &str, stop: Stop) -> Response<Body> {
             () = stop.requested() => return None,
         }
         let n = sent + 1;
-        Some((
-            Bytes::from(format!("data: {}\n\n", json!({ "n": n }))),
-            (n, ticks, stop),
-        ))
+        Some((Bytes::from(format!("data: {}\n\n", json!({ "n": n }))), (n, ticks, stop)))
     });
 
     let mut response = Response::new(streamed(events));
@@ -85,12 +82,8 @@ pub(super) fn big(query: &str) -> Response<Body> {
         (length > 0).then(|| (Bytes::from_static(&PIECE[..length]), left - length as u64))
     });
     let mut response = Response::new(streamed(pieces));
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(size.bytes()));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size.bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     response
 }
 

@@ -23,12 +23,7 @@ impl Demo {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(listener, async { drop(stopped.await) }));
-        Self {
-            address,
-            client: Client::to(address),
-            stop,
-            served,
-        }
+        Self { address, client: Client::to(address), stop, served }
     }
 
     async fn login(&self, body: &Value) -> Reply {
@@ -40,23 +35,13 @@ impl Demo {
 async fn the_page_is_one_file_that_works_under_any_path() {
     let demo = Demo::start().await;
     let page = demo.client.get("/").send().await;
-    page.assert_status(200)
-        .assert_header("content-type", "text/html; charset=utf-8");
+    page.assert_status(200).assert_header("content-type", "text/html; charset=utf-8");
     let text = page.text();
-    for needed in [
-        "api/hello",
-        "api/cloud/login",
-        "api/events",
-        "\"ws\"",
-        "retry-after",
-    ] {
+    for needed in ["api/hello", "api/cloud/login", "api/events", "\"ws\"", "retry-after"] {
         assert!(text.contains(needed), "the page uses {needed}");
     }
     for absolute in ["http://", "https://", "src=\"/", "href=\"/", "(\"/"] {
-        assert!(
-            !text.contains(absolute),
-            "the page has the absolute address {absolute}"
-        );
+        assert!(!text.contains(absolute), "the page has the absolute address {absolute}");
     }
 }
 
@@ -64,50 +49,24 @@ async fn the_page_is_one_file_that_works_under_any_path() {
 async fn hello_shows_the_forwarded_headers_that_were_there() {
     let demo = Demo::start().await;
     let call = demo.client.get("/api/hello").host("app.test");
-    let reply = call
-        .header("x-forwarded-for", "1.2.3.4")
-        .header("x-forwarded-for", "5.6.7.8")
-        .send()
-        .await;
+    let reply = call.header("x-forwarded-for", "1.2.3.4").header("x-forwarded-for", "5.6.7.8").send().await;
     let hello = reply.assert_status(200).json();
-    assert_eq!(
-        hello["headers"],
-        json!({ "host": "app.test", "x-forwarded-for": "1.2.3.4, 5.6.7.8" })
-    );
-    assert!(
-        hello["time"].as_u64().unwrap() > 1_700_000_000_000,
-        "milliseconds of this century: {hello}"
-    );
+    assert_eq!(hello["headers"], json!({ "host": "app.test", "x-forwarded-for": "1.2.3.4, 5.6.7.8" }));
+    assert!(hello["time"].as_u64().unwrap() > 1_700_000_000_000, "milliseconds of this century: {hello}");
     assert!(hello["message"].is_string());
 }
 
 #[tokio::test]
 async fn health_is_ok_and_the_rest_is_not_found() {
     let demo = Demo::start().await;
-    demo.client
-        .get("/api/health")
-        .send()
-        .await
-        .assert_status(200)
-        .assert_text(r#"{"status":"ok"}"#);
-    for (method, path) in [
-        ("GET", "/nowhere"),
-        ("POST", "/api/hello"),
-        ("GET", "/api/cloud/login"),
-        ("GET", "/api"),
-    ] {
+    demo.client.get("/api/health").send().await.assert_status(200).assert_text(r#"{"status":"ok"}"#);
+    for (method, path) in
+        [("GET", "/nowhere"), ("POST", "/api/hello"), ("GET", "/api/cloud/login"), ("GET", "/api")]
+    {
         let reply = demo.client.request(method.parse().unwrap(), path).send().await;
-        assert!(
-            reply.assert_status(404).json()["error"].is_string(),
-            "{method} {path}"
-        );
+        assert!(reply.assert_status(404).json()["error"].is_string(), "{method} {path}");
     }
-    demo.client
-        .head("/api/health")
-        .send()
-        .await
-        .assert_status(200)
-        .assert_text("");
+    demo.client.head("/api/health").send().await.assert_status(200).assert_text("");
 }
 
 #[tokio::test]
@@ -126,22 +85,13 @@ async fn only_the_right_password_logs_in() {
         reply.assert_status(status);
         assert_eq!(reply.json()["error"].is_string(), status != 200, "{reply}");
     }
-    demo.client
-        .post("/api/cloud/login", "no JSON")
-        .send()
-        .await
-        .assert_status(400);
+    demo.client.post("/api/cloud/login", "no JSON").send().await.assert_status(400);
 }
 
 #[tokio::test]
 async fn events_count_up_to_what_was_asked_for() {
     let demo = Demo::start().await;
-    let mut events = demo
-        .client
-        .get("/api/events?count=3&every=1ms")
-        .open()
-        .await
-        .events();
+    let mut events = demo.client.get("/api/events?count=3&every=1ms").open().await.events();
     events
         .reply()
         .assert_header("content-type", "text/event-stream")
@@ -156,25 +106,15 @@ async fn events_count_up_to_what_was_asked_for() {
 async fn slow_waits_as_long_as_it_was_told() {
     let demo = Demo::start().await;
     let reply = demo.client.get("/api/slow?wait=20ms").send().await;
-    assert!(
-        reply.assert_status(200).json()["waited_ms"].as_u64().unwrap() >= 20,
-        "{reply}"
-    );
+    assert!(reply.assert_status(200).json()["waited_ms"].as_u64().unwrap() >= 20, "{reply}");
 }
 
 #[tokio::test]
 async fn big_is_as_long_as_it_was_told() {
     let demo = Demo::start().await;
-    for (query, length) in [
-        ("", 1 << 20),
-        ("?size=0", 0),
-        ("?size=20000", 20_000),
-        ("?size=3k", 3 * 1024),
-    ] {
+    for (query, length) in [("", 1 << 20), ("?size=0", 0), ("?size=20000", 20_000), ("?size=3k", 3 * 1024)] {
         let reply = demo.client.get(&format!("/api/big{query}")).send().await;
-        reply
-            .assert_status(200)
-            .assert_header("content-length", &length.to_string());
+        reply.assert_status(200).assert_header("content-length", &length.to_string());
         assert_eq!(reply.body.len(), length, "{query}");
     }
 }
@@ -182,12 +122,7 @@ async fn big_is_as_long_as_it_was_told() {
 #[tokio::test]
 async fn a_wrong_parameter_is_told() {
     let demo = Demo::start().await;
-    for query in [
-        "events?every=soon",
-        "events?count=many",
-        "slow?wait=2",
-        "big?size=huge",
-    ] {
+    for query in ["events?every=soon", "events?count=many", "slow?wait=2", "big?size=huge"] {
         let reply = demo.client.get(&format!("/api/{query}")).send().await;
         let error = reply.assert_status(400).json()["error"].to_string();
         let (_, parameter) = query.split_once('?').unwrap();
@@ -205,13 +140,7 @@ async fn the_websocket_echoes_and_relays_the_close() {
     socket.send(vec![0, 255]).await;
     assert_eq!(socket.next().await.unwrap().into_data(), vec![0, 255]);
     socket.close(4000, "enough").await;
-    assert_eq!(
-        socket.ending().await,
-        Ending::Closed {
-            code: Some(4000),
-            reason: "enough".into()
-        }
-    );
+    assert_eq!(socket.ending().await, Ending::Closed { code: Some(4000), reason: "enough".into() });
 
     demo.client.get("/ws").send().await.assert_status(400);
 }
@@ -230,18 +159,12 @@ async fn a_stop_ends_what_is_open_and_finishes_the_rest() {
     demo.stop.send(()).unwrap();
     idle.closed().await;
     assert_eq!(events.next().await, None);
-    assert!(matches!(
-        socket.ending().await,
-        Ending::Closed { code: Some(1001), .. }
-    ));
+    assert!(matches!(socket.ending().await, Ending::Closed { code: Some(1001), .. }));
     while let Some(piece) = big.chunk().await {
         received += piece.len();
     }
     assert_eq!(received, 32 << 20, "what was under way came to its end");
     within(4, demo.served).await.unwrap().unwrap();
     let refused = demo.client.get("/").try_send().await.unwrap_err();
-    assert!(
-        matches!(refused, Failed::Connect { .. }),
-        "nobody listens any more: {refused}"
-    );
+    assert!(matches!(refused, Failed::Connect { .. }), "nobody listens any more: {refused}");
 }

@@ -42,11 +42,7 @@ impl Model {
         if ms != 0 {
             *last = now;
         }
-        let delay = if excess <= self.delay {
-            0
-        } else {
-            (excess - self.delay) * 1_000 / self.rate
-        };
+        let delay = if excess <= self.delay { 0 } else { (excess - self.delay) * 1_000 / self.rate };
         Answer::Pass { excess, delay }
     }
 }
@@ -55,10 +51,7 @@ fn answer(decision: Decision) -> Answer {
     let excess = decision.excess() as i64;
     match decision.verdict() {
         Verdict::Pass => Answer::Pass { excess, delay: 0 },
-        Verdict::Delay(delay) => Answer::Pass {
-            excess,
-            delay: delay.as_millis() as i64,
-        },
+        Verdict::Delay(delay) => Answer::Pass { excess, delay: delay.as_millis() as i64 },
         Verdict::Reject { .. } => Answer::Reject { excess },
     }
 }

@@ -15,11 +15,7 @@ fn shards_follow_the_size_and_never_exceed_it() {
     ];
     for (entries, shards, capacity) in rows {
         let (zone, _) = zone(quota("1r/s", 0), entries);
-        assert_eq!(
-            (zone.shards.len(), zone.capacity()),
-            (shards, capacity),
-            "{entries} entries"
-        );
+        assert_eq!((zone.shards.len(), zone.capacity()), (shards, capacity), "{entries} entries");
     }
 }
 
@@ -53,19 +49,13 @@ fn a_flood_pushes_out_the_least_recently_used() {
     for n in 1..=100 {
         zone.check(key(n));
         if n % 3 == 0 {
-            assert!(
-                zone.check(key(0)).is_reject(),
-                "a client that keeps trying is not forgotten, {n}"
-            );
+            assert!(zone.check(key(0)).is_reject(), "a client that keeps trying is not forgotten, {n}");
         }
     }
     (101..=104).for_each(|n| {
         zone.check(key(n));
     });
-    assert!(
-        !zone.check(key(0)).is_reject(),
-        "one that rests while the table fills is"
-    );
+    assert!(!zone.check(key(0)).is_reject(), "one that rests while the table fills is");
 }
 
 #[test]

@@ -47,19 +47,12 @@ fn limits_in_opposite_order_do_not_deadlock_and_the_last_is_exact() {
     let (other, _) = zone(quota("10r/s", 10_000_000), 1_000);
     let through = passes(|n| {
         let (client, _) = (key(1), n);
-        !check_all(&[(&other, client), (&one, client)])
-            .unwrap()
-            .decision
-            .is_reject()
+        !check_all(&[(&other, client), (&one, client)]).unwrap().decision.is_reject()
     });
     assert_eq!(through, 101);
     let either_way = passes(|n| {
         let limits = [(&one, key(2)), (&other, key(2))];
-        let limits = if n % 2 == 0 {
-            limits
-        } else {
-            [limits[1], limits[0]]
-        };
+        let limits = if n % 2 == 0 { limits } else { [limits[1], limits[0]] };
         !check_all(&limits).unwrap().decision.is_reject()
     });
     assert!((101..101 + THREADS).contains(&either_way), "{either_way}");

@@ -96,20 +96,8 @@ fn ten_a_second_delaying_a_burst_of_twenty() {
 
 #[test]
 fn ten_a_second_without_a_burst() {
-    for (name, quota) in [
-        ("nodelay", quota("10r/s", 0)),
-        ("delay", quota("10r/s", 0).delay_after(0)),
-    ] {
-        replay(
-            name,
-            quota,
-            [
-                Passed(0, Some(0)),
-                Rejected(50),
-                Rejected(99),
-                Passed(100, Some(0)),
-            ],
-        );
+    for (name, quota) in [("nodelay", quota("10r/s", 0)), ("delay", quota("10r/s", 0).delay_after(0))] {
+        replay(name, quota, [Passed(0, Some(0)), Rejected(50), Rejected(99), Passed(100, Some(0))]);
     }
 }
 
@@ -129,12 +117,7 @@ fn thirty_a_minute_delaying_what_exceeds_one() {
     replay(
         "30r/m delay=1 burst=2",
         quota("30r/m", 2).delay_after(1),
-        [
-            Passed(0, Some(0)),
-            Passed(0, Some(1_000)),
-            Delayed(0, 2_000),
-            RejectedAt(0, 3_000),
-        ],
+        [Passed(0, Some(0)), Passed(0, Some(1_000)), Delayed(0, 2_000), RejectedAt(0, 3_000)],
     );
 }
 
@@ -144,25 +127,14 @@ fn rejects_are_not_counted() {
     replay(
         "10r/s",
         quota("10r/s", 0),
-        [Passed(0, Some(0))]
-            .into_iter()
-            .chain(rejects)
-            .chain([Passed(100, Some(0))]),
+        [Passed(0, Some(0))].into_iter().chain(rejects).chain([Passed(100, Some(0))]),
     );
 }
 
 #[test]
 fn a_long_rest_earns_no_more_than_the_limit() {
-    let rested = [
-        Passed(3_600_000, Some(0)),
-        Passed(3_600_000, Some(1_000)),
-        RejectedAt(3_600_000, 2_000),
-    ];
-    replay(
-        "1r/s burst=1",
-        quota("1r/s", 1),
-        [Passed(0, Some(0))].into_iter().chain(rested),
-    );
+    let rested = [Passed(3_600_000, Some(0)), Passed(3_600_000, Some(1_000)), RejectedAt(3_600_000, 2_000)];
+    replay("1r/s burst=1", quota("1r/s", 1), [Passed(0, Some(0))].into_iter().chain(rested));
 }
 
 #[test]
@@ -188,9 +160,5 @@ fn a_clock_set_back_does_not_lock_a_client_out() {
         "one millisecond's worth was given back, and the time noted"
     );
     clock.advance(millis(999));
-    assert_eq!(
-        zone.check(key(1)).excess(),
-        1_000,
-        "time counts from the new now on"
-    );
+    assert_eq!(zone.check(key(1)).excess(), 1_000, "time counts from the new now on");
 }

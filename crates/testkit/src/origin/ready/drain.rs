@@ -23,9 +23,7 @@ impl Drain {
     /// A drain whose meter stands at zero.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            received: Arc::new(watch::Sender::new(0)),
-        }
+        Self { received: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Bytes of all bodies that have arrived so far.
@@ -64,8 +62,7 @@ impl Behaviour for Drain {
                 match request.chunk().await {
                     Ok(Some(piece)) => {
                         length += piece.len() as u64;
-                        self.received
-                            .send_modify(|received| *received += piece.len() as u64);
+                        self.received.send_modify(|received| *received += piece.len() as u64);
                     }
                     Ok(None) => return Response::json(&json!({ "received": length })),
                     Err(_) => return broken_off(),

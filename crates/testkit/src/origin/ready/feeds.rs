@@ -48,11 +48,7 @@ impl Feeds {
     #[must_use]
     pub fn of(content_type: &'static str) -> Self {
         let (opened, feeds) = mpsc::unbounded_channel();
-        Self {
-            content_type,
-            opened,
-            feeds,
-        }
+        Self { content_type, opened, feeds }
     }
 
     /// Streams of server-sent events.
@@ -64,10 +60,7 @@ impl Feeds {
     /// The behaviour to give to a route; several routes may have one.
     #[must_use]
     pub fn route(&self) -> FeedsRoute {
-        FeedsRoute {
-            content_type: self.content_type,
-            opened: self.opened.clone(),
-        }
+        FeedsRoute { content_type: self.content_type, opened: self.opened.clone() }
     }
 
     /// The feed for the next request, in order of arrival.

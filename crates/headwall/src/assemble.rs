@@ -1,0 +1,196 @@
+//! From a config to what serves requests: the only place that knows both.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headwall_config::{
+    AccessLogFormat, Config, LogOutput, Report, Route as RouteConfig, Site as SiteConfig, Slot,
+};
+use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
+use headwall_core::client::TrustedProxies;
+use headwall_core::module::{Shared, WarmUp};
+use headwall_core::route::Step;
+use headwall_core::table::NotFound;
+use headwall_core::{BoxError, Build, Metrics, NamedUpstream, Route, Settings, Table};
+use headwall_route::{Rule, Site};
+
+use crate::modules::Modules;
+
+/// The label of what no route of a site takes.
+const UNMATCHED: &str = "_unmatched";
+/// The label of what no site takes.
+const NOWHERE: &str = "_none";
+
+/// What outlives any one config.
+#[derive(Debug)]
+pub(crate) struct Foundation {
+    pub(crate) metrics: Metrics,
+    pub(crate) shared: Shared,
+}
+
+impl Foundation {
+    /// Fresh metrics and nothing shared yet.
+    pub(crate) fn new() -> Result<Self, Vec<Report>> {
+        // The families have fixed names, so this cannot fail for a reason that an operator could mend.
+        let metrics = Metrics::new().map_err(|_| Vec::new())?;
+        Ok(Self { metrics, shared: Shared::default() })
+    }
+}
+
+/// What a config has become.
+pub(crate) struct Assembled {
+    pub(crate) table: Table,
+    pub(crate) upstreams: Vec<Arc<NamedUpstream>>,
+    /// To be done before the first request.
+    pub(crate) warm_up: Vec<WarmUp>,
+}
+
+/// Builds everything that a config names. Every module that cannot be built is in the error.
+pub(crate) fn assemble(
+    config: &Config,
+    modules: &Modules,
+    foundation: &Foundation,
+) -> Result<Assembled, Vec<Report>> {
+    let mut work = Assembly {
+        config,
+        modules,
+        foundation,
+        upstreams: HashMap::new(),
+        warm_up: Vec::new(),
+        errors: Vec::new(),
+    };
+    let upstreams = work.upstreams();
+    let sites: Vec<_> = config.sites.iter().map(|site| work.site(site)).collect();
+    let nowhere = Route::builder(UNMATCHED, NotFound).site(NOWHERE).metrics(&foundation.metrics).build();
+    let Assembly { errors, warm_up, .. } = work;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    match Table::new(sites, nowhere) {
+        Ok(table) => Ok(Assembled { table, upstreams, warm_up }),
+        Err(conflict) => {
+            let site = conflict.conflicts().first().map_or(0, |conflict| conflict.second.0);
+            Err(vec![config.error_at(&config.sites[site].place, conflict.to_string())])
+        }
+    }
+}
+
+struct Assembly<'a> {
+    config: &'a Config,
+    modules: &'a Modules,
+    foundation: &'a Foundation,
+    upstreams: HashMap<String, Arc<NamedUpstream>>,
+    warm_up: Vec<WarmUp>,
+    errors: Vec<Report>,
+}
+
+impl Assembly<'_> {
+    fn upstreams(&mut self) -> Vec<Arc<NamedUpstream>> {
+        for upstream in &self.config.upstreams {
+            let modules = self.modules;
+            let build = |cx: &mut Build<'_>| modules.build_upstream(&upstream.kind, cx);
+            if let Some(built) = self.build(&upstream.kind, &upstream.name, "upstreams", build) {
+                let named = NamedUpstream::new(&upstream.name, built, &self.foundation.metrics);
+                self.upstreams.insert(upstream.name.clone(), Arc::new(named));
+            }
+        }
+        self.upstreams.values().cloned().collect()
+    }
+
+    fn site(&mut self, site: &SiteConfig) -> (Site<Route>, Route) {
+        let steps = self.steps(&site.filters, &site.name);
+        let rules = site.routes.iter().map(|route| self.rule(site, route, &steps)).collect();
+        let miss =
+            steps.iter().cloned().fold(Route::builder(UNMATCHED, NotFound), |route, step| route.step(step));
+        let miss = miss.site(&site.name).metrics(&self.foundation.metrics).build();
+        (Site { name: Some(site.name.clone()), hosts: site.hosts.clone(), rules }, miss)
+    }
+
+    fn rule(&mut self, site: &SiteConfig, route: &RouteConfig, site_steps: &[Step]) -> Rule<Route> {
+        let place = format!("{}/{}", site.name, route.name);
+        let steps = self.steps(&route.filters, &place);
+        let modules = self.modules;
+        let build = |cx: &mut Build<'_>| modules.build_service(&route.service, cx);
+        let built = match self.build(&route.service, &route.service.name, &place, build) {
+            Some(service) => Route::builder(&route.name, service),
+            // There is an error now, so the table will not be used.
+            None => Route::builder(&route.name, NotFound),
+        };
+        let built = site_steps.iter().cloned().chain(steps).fold(built, |route, step| route.step(step));
+        let built = built
+            .site(&site.name)
+            .service_name(&route.service.name)
+            .access_log(route.access_log)
+            .metrics(&self.foundation.metrics);
+        Rule::new(route.matchers.clone(), built.build())
+    }
+
+    fn steps(&mut self, filters: &[Slot], place: &str) -> Vec<Step> {
+        let modules = self.modules;
+        let step = |slot: &Slot| {
+            let filter = self.build(slot, &slot.name, place, |cx| modules.build_filter(slot, cx))?;
+            Some(Step::new(&slot.name, filter))
+        };
+        filters.iter().filter_map(step).collect()
+    }
+
+    fn build<T: ?Sized>(
+        &mut self,
+        slot: &Slot,
+        name: &str,
+        place: &str,
+        build: impl FnOnce(&mut Build<'_>) -> Result<Arc<T>, BoxError>,
+    ) -> Option<Arc<T>> {
+        let Foundation { metrics, shared } = self.foundation;
+        let mut cx = Build::new(name, place, &self.upstreams, metrics, shared, &mut self.warm_up);
+        match build(&mut cx) {
+            Ok(built) => Some(built),
+            Err(error) => {
+                self.errors.push(self.config.error_at(&slot.place, format!("`{}`: {error}", slot.name)));
+                None
+            }
+        }
+    }
+}
+
+/// The settings of the gateway, logging to `log`.
+pub(crate) fn settings(config: &Config, log: Option<AccessLog>) -> Settings {
+    let limits = &config.limits;
+    let bytes = |size: headwall_core::units::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+    Settings {
+        trusted_proxies: TrustedProxies::new(
+            config.client.trusted_proxies.iter().map(|network| network.net()),
+        ),
+        forwarded: false,
+        access_log: log,
+        body_timeout: limits.body_timeout.as_std(),
+        send_timeout: limits.send_timeout.as_std(),
+        keepalive_timeout: limits.keepalive_timeout.as_std(),
+        max_request_line: bytes(limits.max_request_line),
+        max_header_size: bytes(limits.max_header_size),
+        max_header_count: usize::from(limits.max_header_count),
+    }
+}
+
+/// The access log that a config asks for. A writer that already writes to the right place goes on.
+pub(crate) fn access_log(
+    config: &Config,
+    running: Option<&AccessLog>,
+    metrics: &Metrics,
+) -> Result<Option<AccessLog>, std::io::Error> {
+    let format = match config.access_log.format {
+        AccessLogFormat::Off => return Ok(None),
+        AccessLogFormat::Json => LogFormat::Json,
+        AccessLogFormat::Combined => LogFormat::Combined,
+    };
+    let target = match &config.access_log.output {
+        LogOutput::Stdout => LogTarget::Stdout,
+        LogOutput::Stderr => LogTarget::Stderr,
+        LogOutput::File(path) => LogTarget::File(path.clone()),
+    };
+    let writer = match running.map(AccessLog::writer).filter(|writer| *writer.target() == target) {
+        Some(writer) => writer.clone(),
+        None => Arc::new(LogWriter::open(target, metrics)?),
+    };
+    Ok(Some(AccessLog::new(format, writer)))
+}

@@ -1,0 +1,81 @@
+//! The sockets of a running server, and how they change.
+//!
+//! New addresses are bound before anything is decided, so that a reload that names a taken port changes nothing.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use headwall_config::ListenAddress;
+use headwall_net::{Address, BindError, Listener};
+use tokio::task::JoinHandle;
+
+/// Accept loops by the address that the config asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(HashMap<ListenAddress, Accepting>);
+
+#[derive(Debug)]
+struct Accepting {
+    /// The address with its real port.
+    bound: Address,
+    task: JoinHandle<()>,
+}
+
+/// Sockets that are bound and not served yet.
+#[derive(Debug)]
+pub(crate) struct Bound(Vec<(ListenAddress, Listener)>);
+
+impl Listeners {
+    /// Binds what is asked for and not there yet.
+    pub(crate) fn bind<'a>(
+        &self,
+        wanted: impl IntoIterator<Item = &'a ListenAddress>,
+    ) -> Result<Bound, BindError> {
+        let missing = wanted.into_iter().filter(|address| !self.0.contains_key(address));
+        let bind = |address: &ListenAddress| Ok((address.clone(), Listener::bind(&to_net(address))?));
+        missing.map(bind).collect::<Result<_, _>>().map(Bound)
+    }
+
+    /// Closes what is no longer wanted. Connections that came through it stay.
+    pub(crate) fn keep<'a>(&mut self, wanted: impl IntoIterator<Item = &'a ListenAddress>) {
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        self.0.retain(|address, accepting| {
+            let keep = wanted.contains(&address);
+            if !keep {
+                log::info!("no longer listening on {}", accepting.bound);
+                accepting.task.abort();
+            }
+            keep
+        });
+    }
+
+    /// Serves what was bound.
+    pub(crate) fn serve<F>(&mut self, bound: Bound, serve: impl Fn(Listener) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        for (address, listener) in bound.0 {
+            let bound = listener.address().clone();
+            log::info!("listening on {bound}");
+            let task = tokio::spawn(serve(listener));
+            self.0.insert(address, Accepting { bound, task });
+        }
+    }
+
+    /// The addresses with their real ports, in the order of `wanted`.
+    pub(crate) fn addresses<'a>(&self, wanted: impl IntoIterator<Item = &'a ListenAddress>) -> Vec<Address> {
+        wanted.into_iter().filter_map(|address| Some(self.0.get(address)?.bound.clone())).collect()
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        self.keep([]);
+    }
+}
+
+fn to_net(address: &ListenAddress) -> Address {
+    match address {
+        ListenAddress::Tcp(address) => Address::Tcp(*address),
+        ListenAddress::Unix(path) => Address::Unix(path.clone()),
+    }
+}

@@ -1,0 +1,103 @@
+//! What a running server says of itself: is it ready, and how did the last reload go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use headwall_core::{BoxError, Metrics, NamedUpstream};
+use prometheus::{IntCounter, IntGauge};
+use serde::Serialize;
+
+/// Shared by the admin listener and whoever changes the server.
+pub(crate) struct Status {
+    pub(crate) metrics: Metrics,
+    draining: AtomicBool,
+    upstreams: ArcSwap<Vec<Arc<NamedUpstream>>>,
+    reloads: Reloads,
+}
+
+struct Reloads {
+    succeeded: IntCounter,
+    failed: IntCounter,
+    last_successful: IntGauge,
+    last_success: IntGauge,
+}
+
+/// The answer to "can you take requests?".
+#[derive(Serialize)]
+pub(crate) struct Readiness {
+    pub(crate) status: &'static str,
+    upstreams: Vec<UpstreamReadiness>,
+}
+
+#[derive(Serialize)]
+struct UpstreamReadiness {
+    name: String,
+    available: bool,
+}
+
+impl Status {
+    pub(crate) fn new(metrics: Metrics) -> Result<Self, BoxError> {
+        let reloads = metrics.counters(
+            "headwall_config_reloads_total",
+            "Attempts to change the config while running.",
+            &["result"],
+        )?;
+        let gauge = |name: &str, help: &str| {
+            metrics.gauges(name, help, &[]).map(|gauge| gauge.with_label_values::<&str>(&[]))
+        };
+        let reloads = Reloads {
+            succeeded: reloads.with_label_values(&["succeeded"]),
+            failed: reloads.with_label_values(&["failed"]),
+            last_successful: gauge(
+                "headwall_config_last_reload_successful",
+                "Whether the last reload succeeded.",
+            )?,
+            last_success: gauge(
+                "headwall_config_last_reload_success_timestamp_seconds",
+                "When the running config was put to work.",
+            )?,
+        };
+        Ok(Self { draining: AtomicBool::new(false), upstreams: ArcSwap::default(), reloads, metrics })
+    }
+
+    /// A config has been put to work: the first one, or a new one.
+    pub(crate) fn serving(&self, upstreams: Vec<Arc<NamedUpstream>>) {
+        self.upstreams.store(Arc::new(upstreams));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.reloads.last_success.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        self.reloads.last_successful.set(1);
+    }
+
+    pub(crate) fn reloaded(&self, succeeded: bool) {
+        if succeeded { &self.reloads.succeeded } else { &self.reloads.failed }.inc();
+        self.reloads.last_successful.set(succeeded.into());
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Ready means: not draining, and not without any upstream that works. One upstream of several being down is for
+    /// alerts to tell; taking the whole front door out of service would make it worse.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let upstreams: Vec<_> = self
+            .upstreams
+            .load()
+            .iter()
+            .map(|upstream| UpstreamReadiness {
+                name: upstream.name().to_string(),
+                available: upstream.is_available(),
+            })
+            .collect();
+        let status = if self.draining.load(Ordering::SeqCst) {
+            "draining"
+        } else if !upstreams.is_empty() && upstreams.iter().all(|upstream| !upstream.available) {
+            "no upstream is available"
+        } else {
+            "ready"
+        };
+        Readiness { status, upstreams }
+    }
+}
