@@ -1,0 +1,3 @@
+//! Temporary.
+mod documents;
+mod tidy;

@@ -1,0 +1,9 @@
+//! Temporary.
+mod routing;
+mod forwarding;
+mod streaming;
+mod errors;
+mod filters;
+mod client_limits;
+mod logs;
+mod metrics;

@@ -1,0 +1,6 @@
+//! Temporary.
+mod websocket;
+mod health;
+mod reload;
+mod shutdown;
+mod command_line;
