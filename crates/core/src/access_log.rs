@@ -79,11 +79,15 @@ impl AccessLog {
 
     pub(crate) fn write(&self, record: &Record<'_>) {
         let mut line = Vec::with_capacity(512);
-        match self.format {
+        let written = match self.format {
             LogFormat::Json => json::write(&mut line, record),
             LogFormat::Combined => combined::write(&mut line, record),
+        };
+        match written {
+            Ok(()) => self.writer.push(line),
+            // Nothing in a line can fail to be written to memory; should that ever change, somebody is told.
+            Err(error) => log::error!("a line for the access log could not be made: {error}"),
         }
-        self.writer.push(line);
     }
 }
 

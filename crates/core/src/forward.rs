@@ -4,7 +4,7 @@
 //! itself in them is replaced, unless its address is a trusted proxy's: then `X-Forwarded-For` is appended to and the
 //! others are kept. Hop-by-hop headers are dropped by Pingora's request policy (RFC 9110, 7.6.1).
 
-use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
 use pingora_error::Result;
@@ -54,18 +54,14 @@ fn appended(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
 
 /// One element of RFC 7239: IPv6 addresses are quoted and in brackets.
 fn forwarded(cx: &Context) -> HeaderValue {
-    let mut text = String::with_capacity(64);
-    let peer = cx.peer_address();
-    // Writing to a String cannot fail.
-    let _ = match peer {
-        std::net::IpAddr::V4(address) => write!(text, "for={address}"),
-        std::net::IpAddr::V6(address) => write!(text, "for=\"[{address}]\""),
+    let peer = match cx.peer_address() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
     };
-    if let Some(host) = cx.host_text().and_then(|host| host.to_str().ok()) {
-        let _ = write!(text, ";host=\"{host}\"");
-    }
-    let _ = write!(text, ";proto={}", cx.scheme());
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+    let host = cx.host_text().and_then(|host| host.to_str().ok());
+    let host = host.map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
+    HeaderValue::try_from(format!("for={peer}{host};proto={}", cx.scheme()))
+        .unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
 #[cfg(test)]

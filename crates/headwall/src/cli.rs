@@ -131,7 +131,7 @@ fn print(text: &str) -> u8 {
 /// Tells the operator something on standard error.
 fn tell(text: &str) {
     // When standard error is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "{}", text.trim_end());
+    writeln!(io::stderr(), "{}", text.trim_end()).unwrap_or_default();
 }
 
 fn refuse(why: &str) -> ExitCode {

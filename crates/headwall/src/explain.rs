@@ -1,11 +1,11 @@
 //! Where a request would go, and why: the answer of `headwall explain`.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use headwall_config::{Config, Report, Site, Slot};
 use headwall_core::{RequestHeader, Route, websocket::Handshake};
-use headwall_route::{Outcome, Request, Verdict, host_of, normalise};
+use headwall_route::{Outcome, Position, Request, RouteTable, Verdict, host_of, normalise};
 use http::{HeaderMap, Method, Uri};
 
 use crate::assemble::{Foundation, assemble, settings};
@@ -19,143 +19,144 @@ pub(crate) struct Question {
     pub(crate) client: IpAddr,
 }
 
+/// Lines with a label each.
+#[derive(Default)]
+struct Answer(String);
+
 /// Builds the config without starting anything, and asks its table.
 pub(crate) fn explain(
     config: &Config,
     modules: &Modules,
     question: &Question,
 ) -> Result<String, Vec<Report>> {
-    let foundation = Foundation::new()?;
-    let table = assemble(config, modules, &foundation)?.table;
-    let mut answer = String::new();
-    // Writing to a String cannot fail, which is why no result is looked at below.
-    let Question { method, url, headers, client } = question;
-    let _ = writeln!(answer, "request   {method} {url}");
-    let seen = settings(config, None).trusted_proxies.client(*client, headers);
-    let _ = writeln!(
-        answer,
-        "client    {seen}{}",
-        if seen == *client { "" } else { " (told by a trusted proxy)" }
-    );
-
-    let authority = url.authority().map(|authority| authority.as_str());
-    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).or(authority);
-    let host = match host.map(host_of).transpose() {
-        Ok(host) => host,
-        Err(error) => {
-            let _ = writeln!(answer, "answer    400: the host is malformed: {error}");
-            return Ok(answer);
-        }
-    };
-    let path = match normalise(url.path()) {
-        Ok(path) => path,
-        Err(error) => {
-            let _ = writeln!(answer, "answer    400: the path is malformed: {error}");
-            return Ok(answer);
-        }
-    };
-    if path != url.path() {
-        let _ = writeln!(answer, "path      {path} (normalised)");
+    let table = assemble(config, modules, &Foundation::new()?)?.table;
+    let mut answer = Answer::default();
+    answer.request(config, question);
+    if let Err(refusal) = answer.way(config, table.routes(), question) {
+        answer.line("answer", refusal);
     }
-    let request = Request { host: host.as_deref(), method, path: &path, query: url.query(), headers };
-    let table = table.routes();
-    let winner = match table.find(&request) {
-        Outcome::NoSite => {
+    Ok(answer.0)
+}
+
+impl Answer {
+    fn line(&mut self, label: &str, text: impl Display) {
+        self.0.push_str(&format!("{label:9} {text}\n"));
+    }
+
+    fn request(&mut self, config: &Config, question: &Question) {
+        let Question { method, url, headers, client } = question;
+        self.line("request", format!("{method} {url}"));
+        let seen = settings(config, None).trusted_proxies.client(*client, headers);
+        self.line(
+            "client",
+            format!("{seen}{}", if seen == *client { "" } else { ", as a trusted proxy says" }),
+        );
+    }
+
+    /// From host and path to the route. The error is why the request comes to none.
+    fn way(&mut self, config: &Config, table: &RouteTable<Route>, question: &Question) -> Result<(), String> {
+        let Question { method, url, headers, .. } = question;
+        let authority = url.authority().map(|authority| authority.as_str());
+        let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).or(authority);
+        let host =
+            host.map(host_of).transpose().map_err(|error| format!("400, the host is malformed: {error}"))?;
+        let path = normalise(url.path()).map_err(|error| format!("400, the path is malformed: {error}"))?;
+        if path != url.path() {
+            self.line("path", format!("{path}, once normalised"));
+        }
+        let request = Request { host: host.as_deref(), method, path: &path, query: url.query(), headers };
+        let Some((site, _)) = table.site_of(request.host) else {
+            let sites: Vec<_> =
+                config.sites.iter().map(|site| format!("\n          {}", title(site))).collect();
             let host = host.as_deref().unwrap_or("none");
-            let _ = writeln!(answer, "answer    404: no site takes the host {host}; there are:");
-            for site in &config.sites {
-                let _ = writeln!(answer, "          {} ({})", site.name, hosts(site));
+            return Err(format!("404, no site takes the host {host}; there are:{}", sites.concat()));
+        };
+        let site = &config.sites[site];
+        self.line("site", title(site));
+        let (winner, refusal) = match table.find(&request) {
+            Outcome::Found(found) => {
+                self.route(config, site, found.position, found.target);
+                self.upgrade(question);
+                (Some(found.position), None)
             }
-            return Ok(answer);
+            Outcome::MethodNotAllowed { allow, .. } => {
+                (None, Some(format!("405, this address takes {allow}")))
+            }
+            Outcome::NoRoute { .. } | Outcome::NoSite => {
+                (None, Some("404, no route takes the request".to_owned()))
+            }
+        };
+        if let Some(refusal) = refusal {
+            self.line("answer", refusal);
         }
-        Outcome::Found(found) => {
-            let site = &config.sites[found.site];
-            tell_route(&mut answer, config, site, found.position.rule, found.target);
-            tell_upgrade(&mut answer, question);
-            Some(found.position)
+        self.others(site, table, &request, winner);
+        Ok(())
+    }
+
+    fn route(&mut self, config: &Config, site: &Site, position: Position, built: &Route) {
+        let route = &site.routes[position.rule];
+        let matchers: Vec<_> = route.matchers.iter().map(ToString::to_string).collect();
+        let takes = if matchers.is_empty() { "everything".to_owned() } else { matchers.join(", or ") };
+        self.line("route", format!("{}: takes {takes}", route.name));
+        for (index, slot) in site.filters.iter().chain(&route.filters).enumerate() {
+            self.line(if index == 0 { "filters" } else { "" }, format!("{}. {}", index + 1, module(slot)));
         }
-        Outcome::NoRoute { site } => {
-            let _ = writeln!(
-                answer,
-                "site      {}\nanswer    404: none of its routes takes the request",
-                config.sites[site].name
-            );
-            None
+        self.line("service", module(&route.service));
+        self.line("", built.service.describe());
+        let settings = route.service.settings.to_json();
+        let used = settings.get("upstream").and_then(|name| name.as_str());
+        if let Some(upstream) = config.upstreams.iter().find(|upstream| Some(upstream.name.as_str()) == used)
+        {
+            self.line("upstream", format!("{}: {}", upstream.name, module(&upstream.kind)));
         }
-        Outcome::MethodNotAllowed { site, allow } => {
-            let name = &config.sites[site].name;
-            let _ = writeln!(answer, "site      {name}\nanswer    405: there are routes for {allow} only");
-            None
+        if !route.access_log {
+            self.line("log", "not in the access log");
         }
-    };
-    if let Some(explanation) = table.explain(&request) {
-        let site = &config.sites[explanation.site];
-        let others: Vec<_> = explanation.steps.iter().filter(|step| Some(step.position) != winner).collect();
+    }
+
+    fn upgrade(&mut self, question: &Question) {
+        let Ok(mut req) = RequestHeader::build(question.method.clone(), b"/", None) else { return };
+        for (name, value) in &question.headers {
+            if req.append_header(name, value.clone()).is_err() {
+                return;
+            }
+        }
+        match Handshake::of(&req) {
+            Handshake::None => {}
+            Handshake::Valid => self.line("websocket", "a well-formed handshake"),
+            Handshake::Malformed(why) => self.line("websocket", format!("not a handshake: {why}")),
+        }
+    }
+
+    fn others(
+        &mut self,
+        site: &Site,
+        table: &RouteTable<Route>,
+        request: &Request<'_>,
+        winner: Option<Position>,
+    ) {
+        let steps = table.explain(request).map(|explanation| explanation.steps).unwrap_or_default();
+        let others: Vec<_> = steps.into_iter().filter(|step| Some(step.position) != winner).collect();
         if !others.is_empty() {
-            let _ = writeln!(answer, "\nnot taken, best ranked first:");
+            self.0.push_str("\nnot taken, best ranked first:\n");
         }
         for step in others {
-            let name = &site.routes[step.position.rule].name;
-            let _ = match &step.verdict {
-                Verdict::Refuses(why) => writeln!(answer, "  {name}: {why}"),
-                Verdict::Outranked | Verdict::Wins => {
-                    writeln!(answer, "  {name}: would take it, but ranks lower")
-                }
+            let why = match step.verdict {
+                Verdict::Refuses(why) => why.to_string(),
+                Verdict::Outranked | Verdict::Wins => "would take it, but ranks lower".to_owned(),
             };
+            self.0.push_str(&format!("  {}: {why}\n", site.routes[step.position.rule].name));
         }
     }
-    Ok(answer)
 }
 
-fn tell_route(answer: &mut String, config: &Config, site: &Site, rule: usize, built: &Route) {
-    let route = &site.routes[rule];
-    let matchers: Vec<_> = route.matchers.iter().map(ToString::to_string).collect();
-    let matchers = if matchers.is_empty() { "everything".to_owned() } else { matchers.join(", or ") };
-    let _ = writeln!(answer, "site      {} ({})", site.name, hosts(site));
-    let _ = writeln!(answer, "route     {}: takes {matchers}", route.name);
-    for (index, slot) in site.filters.iter().chain(&route.filters).enumerate() {
-        let label = if index == 0 { "filters" } else { "" };
-        let _ = writeln!(answer, "{label:9} {}. {} {}", index + 1, slot.name, json(slot));
-    }
-    let _ = writeln!(
-        answer,
-        "service   {} {}\n          {}",
-        route.service.name,
-        json(&route.service),
-        built.service.describe()
-    );
-    let service = route.service.settings.to_json();
-    let used = service.get("upstream").and_then(|name| name.as_str());
-    if let Some(upstream) = config.upstreams.iter().find(|upstream| Some(upstream.name.as_str()) == used) {
-        let _ =
-            writeln!(answer, "upstream  {}: {} {}", upstream.name, upstream.kind.name, json(&upstream.kind));
-    }
-    if !route.access_log {
-        let _ = writeln!(answer, "log       not in the access log");
-    }
+fn title(site: &Site) -> String {
+    let hosts: Vec<_> = site.hosts.iter().map(ToString::to_string).collect();
+    let hosts =
+        if hosts.is_empty() { "every host that no other site names".to_owned() } else { hosts.join(", ") };
+    format!("{} ({hosts})", site.name)
 }
 
-fn tell_upgrade(answer: &mut String, question: &Question) {
-    let target = question.url.path().as_bytes();
-    let Ok(mut req) = RequestHeader::build(question.method.clone(), target, None) else { return };
-    for (name, value) in &question.headers {
-        // A header that was parsed is a header that can be set.
-        let _ = req.append_header(name, value.clone());
-    }
-    let _ = match Handshake::of(&req) {
-        Handshake::None => Ok(()),
-        Handshake::Valid => writeln!(answer, "websocket a well-formed handshake"),
-        Handshake::Malformed(why) => writeln!(answer, "websocket not a handshake: {why}"),
-    };
-}
-
-fn hosts(site: &Site) -> String {
-    if site.hosts.is_empty() {
-        return "every host that no other site names".into();
-    }
-    site.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn json(slot: &Slot) -> String {
-    slot.settings.to_json().to_string()
+fn module(slot: &Slot) -> String {
+    format!("{} {}", slot.name, slot.settings.to_json())
 }

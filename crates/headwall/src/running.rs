@@ -170,18 +170,17 @@ impl Running {
         self.draining.send_replace(true);
         let connections = self.frontend.connections.clone();
         log::info!("draining {} connections", connections.open());
-        let deadline = tokio::time::Instant::now() + self.config.shutdown.timeout.as_std();
-
-        let grace = LAST_REQUESTS.min(self.config.shutdown.timeout.as_std());
-        if timeout(grace, connections.drained()).await.is_err() {
+        let limit = self.config.shutdown.timeout.as_std();
+        let grace = LAST_REQUESTS.min(limit);
+        if !connections.drained_within(grace).await {
             close_idle(&self.proxy).await;
-            let _ = tokio::time::timeout_at(deadline, connections.drained()).await;
+            connections.drained_within(limit - grace).await;
         }
         let cut = connections.open();
         if cut > 0 {
             log::warn!("{cut} connections are still open after {} and are cut", self.config.shutdown.timeout);
             self.cut_tunnels.send_replace(true);
-            let _ = timeout(LAST_WORDS, connections.drained()).await;
+            connections.drained_within(LAST_WORDS).await;
         }
         cut
     }

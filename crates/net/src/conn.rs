@@ -52,7 +52,7 @@ impl<T: AsRawFd> Conn<T> {
         let connection = Arc::new(Connection::new(peer));
         let socket = SocketDigest::from_raw_fd(io.as_raw_fd());
         // Saves Pingora a system call, and is right where the kernel's answer would not be.
-        let _ = socket.peer_addr.set(Some(PeerAddress::Inet(peer)));
+        socket.peer_addr.get_or_init(|| Some(PeerAddress::Inet(peer)));
         let told: Box<Arc<Connection>> = Box::new(connection.clone());
         let proxy = ProxyDigest::new(Box::new(no_response()), Some(told));
         Self {
@@ -91,8 +91,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
             Expired::Head => {
                 self.permit.metrics().header_timeouts.inc();
                 // If the socket does not take it at once, the client would not have read it either.
-                let _ = Pin::new(&mut self.io).poll_write(cx, TIMED_OUT)?;
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                match Pin::new(&mut self.io).poll_write(cx, TIMED_OUT) {
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                }
             }
             Expired::Exchange => {
                 self.connection.give_up();

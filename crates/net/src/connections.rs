@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use headwall_core::metrics::ConnectionMetrics;
 use tokio::sync::Notify;
@@ -41,6 +42,11 @@ impl Connections {
             }
             closed.await;
         }
+    }
+
+    /// The same, but not longer than `limit`. Says whether none is open.
+    pub async fn drained_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.drained()).await.is_ok()
     }
 
     /// A place for one more, if there is one.

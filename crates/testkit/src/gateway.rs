@@ -106,9 +106,8 @@ impl Gateway {
     ///
     /// If the metrics cannot be rendered.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.running.metrics().render().expect("metrics render");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        line
+        let text = self.running.metrics().render().unwrap_or_else(|error| panic!("metrics do not render: {error}"));
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Changes to another config. Ports stay where the YAML does not name any.

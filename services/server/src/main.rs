@@ -26,7 +26,8 @@ fn demo(args: &[OsString]) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             // When standard error is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "error: the demo app cannot be served on {address}: {error}");
+            let why = format!("error: the demo app cannot be served on {address}: {error}");
+            writeln!(std::io::stderr(), "{why}").unwrap_or_default();
             1
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use headwall_core::{BoxError, Context, Metrics, Peer, RequestHeader, Unavailable, Upstream, async_trait};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::balance::Turns;
@@ -88,18 +89,14 @@ impl Cluster {
             if !servers.tasks.lock().is_empty() {
                 return;
             }
-            let looks: Vec<_> = (0..servers.all.len())
-                .map(|index| {
-                    let (first, done) = tokio::sync::oneshot::channel();
-                    let watch = watch(Arc::downgrade(&servers), index, first);
-                    servers.tasks.lock().push(tokio::spawn(watch));
-                    done
-                })
-                .collect();
-            for done in looks {
-                // A task that is gone has nothing to wait for.
-                let _ = done.await;
+            let (looking, mut looked) = mpsc::channel::<()>(1);
+            for index in 0..servers.all.len() {
+                let watch = watch(Arc::downgrade(&servers), index, looking.clone());
+                servers.tasks.lock().push(tokio::spawn(watch));
             }
+            drop(looking);
+            // Nothing is ever sent: the wait is over when the last task has let go of its end.
+            looked.recv().await;
         }
     }
 }
@@ -222,22 +219,19 @@ impl Server {
     }
 }
 
-/// Keeps an eye on one server for as long as its cluster exists, and says when it has looked for the first time.
-async fn watch(servers: Weak<Servers>, index: usize, first: tokio::sync::oneshot::Sender<()>) {
-    let mut first = Some(first);
+/// Keeps an eye on one server for as long as its cluster exists. Lets go of `looking` once it has looked for the first
+/// time.
+async fn watch(servers: Weak<Servers>, index: usize, looking: mpsc::Sender<()>) {
+    let mut looking = Some(looking);
     loop {
         let Some(servers) = servers.upgrade() else { return };
         let look_up = servers.look_up(index).await;
         let check = servers.check(index).await;
         drop(servers);
-        if let Some(first) = first.take() {
-            // Nobody may be waiting any more.
-            let _ = first.send(());
-        }
-        match (look_up, check) {
-            (Some(a), Some(b)) => tokio::time::sleep(a.min(b)).await,
-            (Some(wait), None) | (None, Some(wait)) => tokio::time::sleep(wait).await,
-            (None, None) => return,
+        looking.take();
+        match look_up.into_iter().chain(check).min() {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return,
         }
     }
 }

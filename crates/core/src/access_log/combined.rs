@@ -4,40 +4,41 @@
 //! "$http_user_agent"`, with nginx's default escaping: `"`, `\` and everything outside printable ASCII as `\xXX`; a
 //! missing value is `-`. Source: ngx_http_log_module.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use super::{Record, protocol};
 
-pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{} - - [", record.client);
-    time(out, record);
+pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
+    write!(out, "{} - - [", record.client)?;
+    time(out, record)?;
     out.extend_from_slice(b"] \"");
-    escape(out, record.method.as_str());
+    escape(out, record.method.as_str())?;
     out.push(b' ');
-    escape(out, &record.uri);
-    let _ = write!(out, " {}\" {} {} \"", protocol(record.version), record.status, record.bytes_sent);
-    escape(out, record.referer.as_deref().unwrap_or("-"));
+    escape(out, &record.uri)?;
+    write!(out, " {}\" {} {} \"", protocol(record.version), record.status, record.bytes_sent)?;
+    escape(out, record.referer.as_deref().unwrap_or("-"))?;
     out.extend_from_slice(b"\" \"");
-    escape(out, record.user_agent.as_deref().unwrap_or("-"));
+    escape(out, record.user_agent.as_deref().unwrap_or("-"))?;
     out.extend_from_slice(b"\"\n");
+    Ok(())
 }
 
 /// Local time, as nginx has it.
-fn time(out: &mut Vec<u8>, record: &Record<'_>) {
+fn time(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
     let at = jiff::Timestamp::try_from(record.time).unwrap_or_default();
     let local = at.to_zoned(jiff::tz::TimeZone::system());
-    let _ = write!(out, "{}", local.strftime("%d/%b/%Y:%H:%M:%S %z"));
+    write!(out, "{}", local.strftime("%d/%b/%Y:%H:%M:%S %z"))
 }
 
-fn escape(out: &mut Vec<u8>, text: &str) {
+fn escape(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
     for &byte in text.as_bytes() {
         if byte == b'"' || byte == b'\\' || !(32..127).contains(&byte) {
-            let _ = write!(out, "\\x{byte:02X}");
+            write!(out, "\\x{byte:02X}")?;
         } else {
             out.push(byte);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn a_line_is_nginxs() {
         let mut out = Vec::new();
-        write(&mut out, &sample());
+        write(&mut out, &sample()).unwrap();
         let text = String::from_utf8(out).unwrap();
         let (before, rest) = text.split_once('[').unwrap();
         let (time, after) = rest.split_once(']').unwrap();

@@ -33,9 +33,12 @@ pub(crate) struct Counts {
 /// All routes that ever were, so that a counter never goes back at a reload.
 #[derive(Clone)]
 pub(crate) struct RouteCollector {
-    routes: Arc<Mutex<BTreeMap<(String, String), Arc<Counts>>>>,
+    routes: Arc<Mutex<Routes>>,
     descriptions: [Desc; 2],
 }
+
+/// By site and name.
+type Routes = BTreeMap<(String, String), Arc<Counts>>;
 
 // === impl Counts ===
 

@@ -1,6 +1,6 @@
 //! `headwall check`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub(super) fn run(server: &Server, args: &Args) -> u8 {
 }
 
 /// Checks one file; both answers are diagnostics.
-fn check(server: &Server, file: &PathBuf, args: &Args) -> Result<Value, Value> {
+fn check(server: &Server, file: &Path, args: &Args) -> Result<Value, Value> {
     let config = read(server, file).map_err(|unreadable| {
         if !args.json {
             tell(&unreadable.to_string());
