@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use http::header::HOST;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use pingora_http::RequestHeader;
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::client::TrustedProxies;
 use crate::connection::{Connection, address_text};
+use crate::error::Failure;
 use crate::service::Forward;
 use crate::upstream::{Attempt, Lease};
 use crate::{Error, LocalReply, Route};
@@ -39,6 +41,8 @@ pub struct Context {
     pub(crate) entered: SmallVec<[Route; 2]>,
     left: bool,
     pub(crate) forward: Option<Arc<Forward>>,
+    /// The request's body as the filters have left it, where it was read before an upstream was asked.
+    pub(crate) whole_body: Option<Option<Bytes>>,
     pub(crate) attempts: Attempts,
     pub(crate) verdict: Verdict,
 }
@@ -140,6 +144,7 @@ impl Context {
             entered: SmallVec::new(),
             left: false,
             forward: None,
+            whole_body: None,
             attempts: Attempts::default(),
             verdict: Verdict::default(),
         }
@@ -272,11 +277,14 @@ impl Context {
     }
 
     /// Ends the running attempt, if there is one, and tells its upstream.
-    pub(crate) fn finish_attempt(&mut self, failure: Option<&'static str>) {
+    pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) {
         let Some(Running { server, since, lease }) = self.attempts.running.take() else {
             return;
         };
         drop(lease);
+        if let Some(connection) = &self.connection {
+            connection.never_give_up();
+        }
         if let Some(forward) = &self.forward {
             let status = self.attempts.upstream_status;
             let elapsed = self.attempts.first_byte.unwrap_or_else(|| since.elapsed());
@@ -288,7 +296,7 @@ impl Context {
 impl Drop for Context {
     /// A module that panics must not leave its request or its attempt counted as running.
     fn drop(&mut self) {
-        self.finish_attempt(Some("abandoned"));
+        self.finish_attempt(Some(Failure::Internal));
         self.leave_routes();
     }
 }

@@ -195,6 +195,21 @@ impl Failure {
         }
     }
 
+    /// Whether the upstream is to blame, and not the client or Headwall itself.
+    pub fn is_upstreams(self) -> bool {
+        match self {
+            Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::Tls
+            | Self::ReadTimeout
+            | Self::SendTimeout
+            | Self::Closed
+            | Self::InvalidResponse => true,
+            Self::ClientClosed | Self::ClientTimeout | Self::InvalidRequest | Self::Internal => false,
+        }
+    }
+
     /// Whether the connection to the client is of no more use.
     pub(crate) fn is_client_gone(self) -> bool {
         self == Self::ClientClosed

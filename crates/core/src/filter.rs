@@ -47,7 +47,8 @@ pub trait Filter: Send + Sync + 'static {
     /// For each piece of the request's body on its way to the upstream; `end` marks the last call.
     ///
     /// The piece may be changed, or held back by taking it. [`Flow::Reply`] aborts the exchange with the upstream
-    /// and answers the client instead. Needs [`Phases::REQUEST_BODY`].
+    /// and answers the client instead. Needs [`Phases::REQUEST_BODY`], or [`Phases::WHOLE_REQUEST_BODY`] to be
+    /// called once, with all of it, before an upstream is asked.
     fn request_body(
         &self,
         _piece: &mut Option<Bytes>,
@@ -115,6 +116,9 @@ impl Phases {
     pub const REQUEST_BODY: Self = Self(1 << 3);
     /// [`Filter::response_body`].
     pub const RESPONSE_BODY: Self = Self(1 << 4);
+    /// [`Filter::request_body`], with the body read to its end before an upstream hears of the request. At most 64 KiB
+    /// are read; a longer body is answered with 413. It holds for every filter of the route that sees the body.
+    pub const WHOLE_REQUEST_BODY: Self = Self(Self::REQUEST_BODY.0 | 1 << 5);
     /// Everything but the bodies.
     pub const HEADS: Self = Self(Self::REQUEST.0 | Self::RESPONSE.0 | Self::LOG.0);
 
@@ -142,12 +146,13 @@ impl std::ops::BitOr for Phases {
 
 impl fmt::Debug for Phases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Phases, &str); 5] = [
+        const NAMES: [(Phases, &str); 6] = [
             (Phases::REQUEST, "request"),
             (Phases::RESPONSE, "response"),
             (Phases::LOG, "log"),
             (Phases::REQUEST_BODY, "request_body"),
             (Phases::RESPONSE_BODY, "response_body"),
+            (Phases::WHOLE_REQUEST_BODY, "whole_request_body"),
         ];
         let named = NAMES.iter().filter(|(phase, _)| self.contains(*phase)).map(|(_, name)| name);
         f.debug_set().entries(named).finish()

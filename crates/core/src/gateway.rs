@@ -46,8 +46,19 @@ pub struct Gateway<S> {
     current: Swap<S>,
     /// Connections that become tunnels. Pingora's own pool belongs to its own path.
     tunnels: Connector,
-    cut_tunnels: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     metrics: Option<Metrics>,
+}
+
+/// How far a server is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Not at all.
+    Serving,
+    /// Requests are finished, and each response says that it is the last of its connection.
+    Draining,
+    /// Tunnels are closed too.
+    Closing,
 }
 
 /// What requests are served by at a given moment.
@@ -106,7 +117,7 @@ impl<S: Service> Gateway<S> {
         Self {
             current: Swap(Arc::new(ArcSwap::new(current))),
             tunnels: Connector::new(None),
-            cut_tunnels: watch::Sender::new(false),
+            stage: watch::Sender::new(Stage::Serving),
             metrics: None,
         }
     }
@@ -122,9 +133,9 @@ impl<S: Service> Gateway<S> {
         self.current.clone()
     }
 
-    /// Closes every tunnel that is open once `true` is sent: the last step of a shutdown.
-    pub fn tunnel_cutter(&self) -> watch::Sender<bool> {
-        self.cut_tunnels.clone()
+    /// The stage that the gateway is told to be at. It begins with [`Stage::Serving`].
+    pub fn stage(&self) -> watch::Sender<Stage> {
+        self.stage.clone()
     }
 }
 
@@ -153,7 +164,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<bool> {
         match arrive::decide(session, exchange).await {
             Ok(Action::Forward(forward)) => {
-                exchange::begin(session, &mut exchange.cx, forward);
+                exchange::begin(session, &mut exchange.cx, forward).await?;
                 Ok(false)
             }
             Ok(Action::Tunnel(tunnel)) => websocket::open(self, session, exchange, tunnel).await,
@@ -228,6 +239,9 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         res: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
+        if *self.stage.borrow() > Stage::Serving {
+            session.set_keepalive(None);
+        }
         exchange::response(session.req_header().version, res, &mut exchange.cx)
     }
 
@@ -288,8 +302,8 @@ impl<S> Gateway<S> {
         &self.tunnels
     }
 
-    pub(crate) fn cut(&self) -> watch::Receiver<bool> {
-        self.cut_tunnels.subscribe()
+    pub(crate) fn watch_stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
     }
 
     pub(crate) fn websocket_metrics(&self) -> Option<&crate::metrics::WebSocketMetrics> {

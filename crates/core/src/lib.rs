@@ -49,7 +49,7 @@ pub use pingora_http::{RequestHeader, ResponseHeader};
 pub use context::Context;
 pub use error::{BoxError, Error};
 pub use filter::{Filter, Flow, Outcome, Phases};
-pub use gateway::{Current, Gateway, Settings, Swap};
+pub use gateway::{Current, Gateway, Settings, Stage, Swap};
 pub use headwall_units as units;
 pub use metrics::Metrics;
 pub use module::{Build, Module};

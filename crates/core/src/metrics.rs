@@ -63,6 +63,7 @@ pub(crate) struct UpstreamMetrics {
     ok: IntCounter,
     server_error: IntCounter,
     failed: IntCounter,
+    abandoned: IntCounter,
     first_byte: Histogram,
 }
 
@@ -142,7 +143,7 @@ impl Metrics {
             in_flight: added(&registry, IntGaugeVec::new(in_flight, labels)?)?,
             attempts: counters(
                 "headwall_upstream_requests_total",
-                "Attempts made at an upstream: ok, server_error (a 5xx answer) or failed (no answer).",
+                "Attempts made at an upstream: ok, server_error (a 5xx answer), failed (no whole answer) or abandoned (the client left).",
                 &["upstream", "outcome"],
             )?,
             upstream_first_byte: seconds(
@@ -247,6 +248,7 @@ impl Metrics {
             ok: outcome("ok"),
             server_error: outcome("server_error"),
             failed: outcome("failed"),
+            abandoned: outcome("abandoned"),
             first_byte: self.0.upstream_first_byte.with_label_values(&[name]),
         }
     }
@@ -281,13 +283,15 @@ impl fmt::Debug for Metrics {
 
 impl UpstreamMetrics {
     pub(crate) fn attempt(&self, attempt: &Attempt<'_>) {
-        match attempt.status {
-            Some(status) if attempt.failure.is_none() => {
-                let counter = if status.is_server_error() { &self.server_error } else { &self.ok };
-                counter.inc();
+        match (attempt.failure, attempt.status) {
+            (Some(failure), _) => {
+                if failure.is_upstreams() { &self.failed } else { &self.abandoned }.inc();
+            }
+            (None, status) => {
+                let failed = status.is_some_and(|status| status.is_server_error());
+                if failed { &self.server_error } else { &self.ok }.inc();
                 self.first_byte.observe(attempt.elapsed.as_secs_f64());
             }
-            Some(_) | None => self.failed.inc(),
         }
     }
 }

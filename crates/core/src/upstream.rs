@@ -14,6 +14,7 @@ use http::StatusCode;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_http::RequestHeader;
 
+use crate::error::Failure;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
@@ -67,8 +68,8 @@ pub struct Attempt<'a> {
     pub server: &'a Arc<str>,
     /// The status of the response; `None` when there was none.
     pub status: Option<StatusCode>,
-    /// The reason word of the failure, such as `upstream_connect_refused`, if it failed.
-    pub failure: Option<&'static str>,
+    /// How it failed, if it did. [`Failure::is_upstreams`] tells whether the server is to blame.
+    pub failure: Option<Failure>,
     /// From the choice of the peer to the first byte of the response, or to the failure.
     pub elapsed: Duration,
 }

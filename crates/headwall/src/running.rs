@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use headwall_config::{Config, ListenAddress, Report};
 use headwall_core::access_log::AccessLog;
 use headwall_core::module::WarmUp;
-use headwall_core::{BoxError, Current, Gateway, Metrics, Swap, Table};
+use headwall_core::{BoxError, Current, Gateway, Metrics, Stage, Swap, Table};
 use headwall_net::{Address, BindError, Connections, Frontend, Limits, accept};
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
@@ -45,7 +45,7 @@ pub struct Running {
     admin_listeners: Listeners,
     access_log: Option<AccessLog>,
     draining: watch::Sender<bool>,
-    cut_tunnels: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
 }
 
 /// Why a server did not start.
@@ -85,7 +85,7 @@ impl Running {
 
         let settings = assemble::settings(&config, access_log.clone());
         let gateway = Gateway::with_settings(assembled.table, settings).metrics(&metrics);
-        let (swap, cut_tunnels) = (gateway.swap(), gateway.tunnel_cutter());
+        let (swap, stage) = (gateway.swap(), gateway.stage());
         let draining = watch::Sender::new(false);
         let frontend = |metrics: &Metrics| {
             let connections = Connections::new(metrics.connections());
@@ -100,7 +100,7 @@ impl Running {
         let workers = config.workers.count();
         let mut running = Self {
             swap,
-            cut_tunnels,
+            stage,
             frontend: frontend(&metrics),
             proxy: host(gateway, workers),
             listeners,
@@ -168,6 +168,7 @@ impl Running {
         self.status.drain();
         self.listeners.keep([]);
         self.draining.send_replace(true);
+        self.stage.send_replace(Stage::Draining);
         let connections = self.frontend.connections.clone();
         log::info!("draining {} connections", connections.open());
         let limit = self.config.shutdown.timeout.as_std();
@@ -179,7 +180,7 @@ impl Running {
         let cut = connections.open();
         if cut > 0 {
             log::warn!("{cut} connections are still open after {} and are cut", self.config.shutdown.timeout);
-            self.cut_tunnels.send_replace(true);
+            self.stage.send_replace(Stage::Closing);
             connections.drained_within(LAST_WORDS).await;
         }
         cut

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::Version;
-use http::header::{TRANSFER_ENCODING, UPGRADE};
+use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -14,19 +14,42 @@ use pingora_proxy::Session;
 use crate::context::Running;
 use crate::error::Failure;
 use crate::service::Forward;
-use crate::{Context, Error, Flow, Phases, Unavailable};
+use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
 
 /// The name of errors that stand for something in the context's verdict.
 const DECIDED: ErrorType = ErrorType::Custom("decided");
 
 /// The request is to go to an upstream.
-pub(super) fn begin(session: &mut Session, cx: &mut Context, forward: Arc<Forward>) {
+pub(super) async fn begin(session: &mut Session, cx: &mut Context, forward: Arc<Forward>) -> Result<()> {
     let req = session.req_header_mut();
     // No service has taken the upgrade on, so it is not offered to the upstream either (RFC 9110, 7.8).
     if req.headers.contains_key(UPGRADE) {
         req.remove_header(&UPGRADE);
     }
     cx.forward = Some(forward);
+    if cx.entered.iter().any(|route| route.has(Phases::WHOLE_REQUEST_BODY)) {
+        read_ahead(session, cx).await?;
+    }
+    Ok(())
+}
+
+/// Reads the request's body into the buffer that Pingora keeps for a second attempt, and shows it to the filters.
+async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
+    let req = session.req_header_mut();
+    if req.remove_header(&EXPECT).is_some() && req.version == Version::HTTP_11 {
+        session.write_continue_response().await?;
+    }
+    session.enable_retry_buffering();
+    while session.read_request_body().await.map_err(|error| error.into_down())?.is_some() {
+        if session.as_ref().retry_buffer_truncated() {
+            cx.verdict.reply = Some(LocalReply::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+            return Err(PingoraError::new_in(DECIDED));
+        }
+    }
+    let mut body = session.as_ref().get_retry_buffer();
+    request_body(cx, &mut body, true)?;
+    cx.whole_body = Some(body);
+    Ok(())
 }
 
 /// Picks the server for the next attempt.
@@ -58,8 +81,7 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
     options.connection_timeout = Some(timeouts.connect.as_std());
     options.total_connection_timeout = Some(timeouts.connect.as_std());
     options.write_timeout = Some(timeouts.send.as_std());
-    // Pingora has one timer for all reads. The first byte has a deadline of its own (see `connected`), so this one
-    // must not come before it.
+    // The first byte has a deadline of its own (see `await_answer`), so this one must not come before it.
     options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
     cx.attempts.server = Some(server.clone());
     cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
@@ -68,7 +90,7 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
 
 /// The server could not be connected to. Nothing was sent, so another attempt is always safe.
 pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
-    cx.finish_attempt(Some(Failure::of(&error).reason()));
+    cx.finish_attempt(Some(Failure::of(&error)));
     error.set_retry(attempts_are_left(cx));
     error
 }
@@ -80,6 +102,16 @@ pub(crate) fn connected(cx: &mut Context, reused: bool) {
     };
     if !reused {
         cx.attempts.connect = Some(running.since.elapsed());
+    }
+}
+
+/// The request has been sent as far as it goes: from now on the upstream is to answer.
+///
+/// Pingora has one timer for all reads from an upstream, so the first byte's deadline is kept by the client's stream.
+/// Not on HTTP/2, where that stream belongs to other requests too.
+fn await_answer(cx: &Context) {
+    if cx.request_line().version >= Version::HTTP_2 || cx.attempts.first_byte.is_some() {
+        return;
     }
     if let (Some(connection), Some(forward)) = (&cx.connection, &cx.forward) {
         connection.give_up_after(forward.timeouts.first_byte.as_std());
@@ -106,7 +138,7 @@ pub(super) fn interrupted(
     mut error: Box<PingoraError>,
     reused: bool,
 ) -> Box<PingoraError> {
-    cx.finish_attempt(Some(Failure::of(&error).reason()));
+    cx.finish_attempt(Some(Failure::of(&error)));
     let replayable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
         && !cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));
@@ -120,6 +152,14 @@ pub(super) fn interrupted(
 
 /// Shows a piece of the request's body to the filters that want it.
 pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+    if end {
+        await_answer(cx);
+    }
+    if let Some(body) = &cx.whole_body {
+        // The filters have seen it, and this is what they have made of it.
+        piece.clone_from(body);
+        return Ok(());
+    }
     for index in 0..cx.entered.len() {
         if !cx.entered[index].has(Phases::REQUEST_BODY) {
             continue;
@@ -133,6 +173,10 @@ pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: boo
             }
             Err(error) => return Err(decided(cx, error)),
         }
+    }
+    // To Pingora no piece means the end of the body, and a filter that holds one back means "not yet".
+    if !end && piece.is_none() {
+        *piece = Some(Bytes::new());
     }
     Ok(())
 }

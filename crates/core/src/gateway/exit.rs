@@ -1,7 +1,7 @@
 //! The one exit for every reply that is made here, and the end of every request.
 
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_http::ResponseHeader;
@@ -39,9 +39,10 @@ pub(crate) async fn send(session: &mut Session, cx: &mut Context, reply: LocalRe
     if let Err(error) = write(session, cx, reply).await {
         // The client has gone, or never reads: nothing more can be said to it.
         log::debug!("a reply could not be written: {error}");
-        cx.verdict.reason = Some("client_closed");
+        cx.verdict.reason = Some(Failure::ClientClosed.reason());
         session.set_keepalive(None);
     }
+    drain(session).await;
     Ok(true)
 }
 
@@ -58,6 +59,10 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     }
     frame(&mut res, &body, version)?;
     let has_body = !is_head && may_have_body(res.status);
+    if session.get_header(EXPECT).is_some() && !session.is_body_done() {
+        // The client may or may not send its body now, so the connection cannot be trusted to begin a next request.
+        session.set_keepalive(None);
+    }
     match body {
         Body::Stream(pieces) if has_body => {
             session.write_response_header(Box::new(res), false).await?;
@@ -138,7 +143,7 @@ async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
 /// Answers a request that Pingora could not get done.
 pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &PingoraError) -> FailToProxy {
     let failure = failure(cx, error);
-    cx.finish_attempt(Some(failure.reason()));
+    cx.finish_attempt(Some(failure));
     let reply = match (cx.verdict.reply.take(), cx.verdict.error.take()) {
         (Some(reply), _) => reply,
         (None, Some(error)) => reply_to(&error),
@@ -154,12 +159,21 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
     }
     if let Err(error) = write(session, cx, reply).await {
         log::debug!("a reply could not be written: {error}");
-    } else if let Err(error) = session.downstream_session.drain_request_body().await {
-        // What the client is still sending is read off for a moment: closing at once would reset the connection
-        // and destroy the reply on its way (RFC 9112, 9.6).
-        log::debug!("the rest of the request was not read: {error}");
     }
+    drain(session).await;
     FailToProxy { error_code: status, can_reuse_downstream: false }
+}
+
+/// Reads off what the client is still sending, for a moment: closing at once would reset the connection and destroy the
+/// reply on its way (RFC 9112, 9.6).
+async fn drain(session: &mut Session) {
+    if session.is_body_done() {
+        return;
+    }
+    if let Err(error) = session.downstream_session.drain_request_body().await {
+        log::debug!("the rest of the request was not read: {error}");
+        session.set_keepalive(None);
+    }
 }
 
 /// What Pingora's error means, given what the stream has done on our behalf.
@@ -181,7 +195,7 @@ pub(super) fn log<S>(session: &mut Session, exchange: &mut Exchange<S>, error: O
     }
     let failure = error.map(|error| failure(&exchange.cx, error));
     let cx = &mut exchange.cx;
-    cx.finish_attempt(failure.map(Failure::reason));
+    cx.finish_attempt(failure);
     let outcome = Outcome {
         status: session.response_written().map(|res| res.status),
         reason: cx.verdict.reason.or(failure.map(Failure::reason)),

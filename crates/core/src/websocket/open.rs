@@ -17,6 +17,7 @@ use pingora_proxy::Session;
 use super::handshake;
 use super::relay::Limits;
 use super::task::Task;
+use crate::error::Failure;
 use crate::gateway::{Exchange, exchange};
 use crate::service::TunnelLimits;
 use crate::{Context, Gateway, Service, Tunnel, forward};
@@ -43,7 +44,7 @@ pub(crate) async fn open<S: Service>(
         return Ok(true);
     }
     if !handshake::is_accepted(session.req_header(), &res) {
-        cx.finish_attempt(Some("upstream_invalid_response"));
+        cx.finish_attempt(Some(Failure::InvalidResponse));
         let error = PingoraError::explain(ErrorType::InvalidHTTPHeader, "another handshake was accepted");
         return Err(error.into_up());
     }
@@ -63,7 +64,7 @@ pub(crate) async fn open<S: Service>(
     let cx = std::mem::replace(exchange.cx(), Context::unknown());
     exchange.cx().verdict.tunnelled = true;
     Task { client, origin: origin.into_inner(), early, limits, cx, headers, access_log }
-        .start(gateway.websocket_metrics(), gateway.cut());
+        .start(gateway.websocket_metrics(), gateway.watch_stage());
     Ok(true)
 }
 
@@ -97,7 +98,7 @@ async fn ask<S>(gateway: &Gateway<S>, req: &RequestHeader, cx: &mut Context) -> 
                 return Ok(Asked { origin, peer, res });
             }
             // A kept-alive connection may have died in the pool; a GET can be sent again.
-            Err(_) if reused && exchange::attempts_are_left(cx) => cx.finish_attempt(Some("upstream_closed")),
+            Err(_) if reused && exchange::attempts_are_left(cx) => cx.finish_attempt(Some(Failure::Closed)),
             Err(error) => return Err(error.into_up()),
         }
     }
@@ -109,7 +110,7 @@ async fn handshake_with(
     req: &RequestHeader,
     cx: &Context,
 ) -> Result<Box<ResponseHeader>> {
-    origin.read_timeout = peer.options.read_timeout;
+    origin.read_timeout = cx.forward.as_ref().map(|forward| forward.timeouts.first_byte.as_std());
     origin.write_timeout = peer.options.write_timeout;
     origin.write_request_header(Box::new(upstream_request(req, cx)?)).await?;
     loop {

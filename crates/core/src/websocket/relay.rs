@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::Stage;
+
 /// Read at once, on the stack.
 const SCRATCH: usize = 32 * 1024;
 /// Reads of one direction before the other tasks of the worker have their turn.
@@ -85,7 +87,7 @@ pub(super) async fn relay<A, B>(
     origin: &mut B,
     early: (Vec<u8>, Vec<u8>),
     limits: Limits,
-    mut cut: watch::Receiver<bool>,
+    mut stage: watch::Receiver<Stage>,
 ) -> Report
 where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,
@@ -99,7 +101,7 @@ where
         tokio::select! {
             biased;
             end = work => end,
-            _ = cut.wait_for(|cut| *cut) => End::Shutdown,
+            _ = stage.wait_for(|stage| *stage == Stage::Closing) => End::Shutdown,
         }
     };
     Report { received: up.bytes, sent: down.bytes, end: ended }

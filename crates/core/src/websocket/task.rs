@@ -11,7 +11,7 @@ use crate::access_log::{AccessLog, Record};
 use crate::connection::Phase;
 use crate::gateway::exit;
 use crate::metrics::WebSocketMetrics;
-use crate::{Context, Outcome};
+use crate::{Context, Outcome, Stage};
 
 /// Everything a tunnel needs once its request is over.
 pub(super) struct Task {
@@ -30,7 +30,7 @@ struct Open(IntGauge);
 
 impl Task {
     /// Lets the tunnel run by itself.
-    pub(super) fn start(mut self, metrics: Option<&WebSocketMetrics>, cut: watch::Receiver<bool>) {
+    pub(super) fn start(mut self, metrics: Option<&WebSocketMetrics>, stage: watch::Receiver<Stage>) {
         // The handshake is what counts as the route's request; an hour of tunnel would drown its histograms.
         let cx = &mut self.cx;
         let duration = cx.started().elapsed();
@@ -49,7 +49,7 @@ impl Task {
                 metrics.opened.inc();
                 Open::new(&metrics.open)
             });
-            let report = self.relay(cut).await;
+            let report = self.relay(stage).await;
             if let Some(metrics) = &metrics {
                 metrics.received.inc_by(report.received);
                 metrics.sent.inc_by(report.sent);
@@ -59,9 +59,9 @@ impl Task {
         });
     }
 
-    async fn relay(&mut self, cut: watch::Receiver<bool>) -> Report {
+    async fn relay(&mut self, stage: watch::Receiver<Stage>) -> Report {
         let early = std::mem::take(&mut self.early);
-        relay(&mut self.client, &mut self.origin, early, self.limits, cut).await
+        relay(&mut self.client, &mut self.origin, early, self.limits, stage).await
     }
 
     fn log(&self, report: &Report) {

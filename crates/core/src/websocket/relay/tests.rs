@@ -7,7 +7,7 @@ const LIMITS: Limits = Limits { idle: Duration::from_secs(60), linger: Duration:
 struct Tunnel {
     client: DuplexStream,
     origin: DuplexStream,
-    cut: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     report: tokio::task::JoinHandle<Report>,
 }
 
@@ -15,10 +15,10 @@ fn tunnel(buffer: usize, early: (&[u8], &[u8])) -> Tunnel {
     let (client, mut a) = duplex(buffer);
     let (origin, mut b) = duplex(buffer);
     let early = (early.0.to_vec(), early.1.to_vec());
-    let cut = watch::Sender::new(false);
-    let stop = cut.subscribe();
-    let report = tokio::spawn(async move { relay(&mut a, &mut b, early, LIMITS, stop).await });
-    Tunnel { client, origin, cut, report }
+    let stage = watch::Sender::new(Stage::Serving);
+    let watched = stage.subscribe();
+    let report = tokio::spawn(async move { relay(&mut a, &mut b, early, LIMITS, watched).await });
+    Tunnel { client, origin, stage, report }
 }
 
 async fn read(stream: &mut DuplexStream, count: usize) -> Vec<u8> {
@@ -95,7 +95,8 @@ async fn a_side_that_does_not_follow_is_cut_after_the_linger_time() {
 #[tokio::test]
 async fn a_shutdown_cuts_open_tunnels() {
     let t = tunnel(64, (b"", b""));
-    t.cut.send_replace(true);
+    t.stage.send_replace(Stage::Draining);
+    t.stage.send_replace(Stage::Closing);
     assert_eq!(t.report.await.unwrap().end, End::Shutdown);
 }
 
@@ -106,7 +107,7 @@ async fn random_traffic_arrives_unchanged_whatever_the_buffers() {
         let buffer = random.usize(1..200_000);
         let up: Vec<u8> = (0..random.usize(0..100_000)).map(|_| random.u8(..)).collect();
         let down: Vec<u8> = (0..random.usize(0..100_000)).map(|_| random.u8(..)).collect();
-        let Tunnel { client, origin, report, cut: _cut } = tunnel(buffer, (b"", b""));
+        let Tunnel { client, origin, report, stage: _stage } = tunnel(buffer, (b"", b""));
         let side = |stream: DuplexStream, data: Vec<u8>| async move {
             let (mut reader, mut writer) = tokio::io::split(stream);
             let mut got = Vec::new();
