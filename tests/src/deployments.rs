@@ -35,9 +35,13 @@ fn client(gateway: &Gateway, guide: &str) -> Client {
 fn a_config_is_at_most_thirty_lines() {
     for (guide, host) in GUIDES {
         let text = text(guide);
-        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).count();
+        let lines =
+            text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).count();
         assert!(lines <= 30, "{guide} has {lines}");
-        assert!(text.contains(&format!("${{HEADWALL_HOST:-{host}}}")), "{guide} has its guide's host as default");
+        assert!(
+            text.contains(&format!("${{HEADWALL_HOST:-{host}}}")),
+            "{guide} has its guide's host as default"
+        );
     }
 }
 

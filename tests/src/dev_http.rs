@@ -1,9 +1,9 @@
 //! Temporary.
-mod routing;
-mod forwarding;
-mod streaming;
+mod client_limits;
 mod errors;
 mod filters;
-mod client_limits;
+mod forwarding;
 mod logs;
 mod metrics;
+mod routing;
+mod streaming;

@@ -1,6 +1,6 @@
 //! Temporary.
-mod websocket;
+mod command_line;
 mod health;
 mod reload;
 mod shutdown;
-mod command_line;
+mod websocket;

@@ -1,24 +1,28 @@
 //! Integration tests, by behaviour. Each module starts what it needs on ports of its own and leaves nothing behind.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 // What a request meets.
-mod routing;
-mod forwarding;
-mod streaming;
+mod answers;
+mod client_limits;
 mod errors;
 mod filters;
-mod client_limits;
+mod forwarding;
+mod routing;
+mod streaming;
 
 // What outlives a request.
-mod websocket;
 mod health;
 mod reload;
 mod shutdown;
+mod websocket;
 
 // What an operator sees.
 mod command_line;
+mod deployments;
 mod logs;
 mod metrics;
-mod deployments;
+mod real_peers;
 
 // What keeps the project honest.
 mod documents;

@@ -2,13 +2,16 @@
 //!
 //! `X-Real-IP`, `X-Forwarded-For`, `-Proto` and `-Host`, and RFC 7239 `Forwarded` on request. What a client says of
 //! itself in them is replaced, unless its address is a trusted proxy's: then `X-Forwarded-For` is appended to and the
-//! others are kept. Hop-by-hop headers are dropped by Pingora's request policy (RFC 9110, 7.6.1).
+//! others are kept. Hop-by-hop headers of a request are dropped by Pingora's request policy (RFC 9110, 7.6.1), those of a
+//! response here.
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_error::Result;
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
+use smallvec::SmallVec;
 
 use crate::Context;
 
@@ -36,6 +39,30 @@ pub(crate) fn apply(req: &mut RequestHeader, cx: &Context) -> Result<()> {
     }
     req.insert_header("X-Request-Id", cx.request_id_text().clone())?;
     Ok(())
+}
+
+/// Drops from a response what its server said to this hop alone. What frames the body stays for Pingora to read.
+pub(crate) fn end_hop(res: &mut ResponseHeader) {
+    for name in nominated(&res.headers) {
+        res.remove_header(&name);
+    }
+    for name in [CONNECTION, UPGRADE] {
+        res.remove_header(&name);
+    }
+    for name in ["keep-alive", "proxy-connection"] {
+        res.remove_header(name);
+    }
+}
+
+/// The headers that `Connection` makes a matter of one hop (RFC 9110, 7.6.1), but for those that frame the body.
+pub(crate) fn nominated(headers: &HeaderMap) -> SmallVec<[HeaderName; 2]> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))
+        .collect()
 }
 
 /// The hops named so far, over all lines, and this one.

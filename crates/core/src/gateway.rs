@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `new_ctx` | the config of the moment is taken hold of; it stays until the log line | here |
 //! | `early_request_filter` | timeouts are set, client address and request id found out | [`arrive`] |
-//! | `request_filter` | the head is checked, its path normalised; route, filters, service; a reply is sent or a tunnel opened | [`arrive`], [`exit`], [`crate::websocket`] |
+//! | `request_filter` | the head is checked, its path normalised; route, filters, service; a reply is sent, a tunnel opened, or a body read that a filter must see whole | [`arrive`], [`exit`], [`crate::websocket`] |
 //! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
@@ -230,6 +230,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
         exchange::answered(&mut exchange.cx, res);
+        forward::end_hop(res);
         Ok(())
     }
 

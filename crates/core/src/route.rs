@@ -61,12 +61,17 @@ impl Route {
     /// Begins a route that ends in `service`. The name is a metric label, so it comes from config, never from a
     /// request.
     pub fn builder(name: &str, service: impl Service) -> RouteBuilder {
+        Self::shared(name, Arc::new(service))
+    }
+
+    /// The same for a service that is shared.
+    pub fn shared(name: &str, service: Arc<dyn Service>) -> RouteBuilder {
         let parts = Parts {
             site: "default".into(),
             name: name.into(),
             steps: Box::default(),
             service_name: "service".into(),
-            service: Arc::new(service),
+            service,
             access_log: true,
             phases: Phases::NONE,
             metrics: None,

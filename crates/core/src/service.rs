@@ -95,7 +95,7 @@ pub struct Timeouts {
     /// Between two writes of the request. Default: `60s`.
     #[garde(skip)]
     pub send: Duration,
-    /// From the choice of a connection to the first byte of the response. Default: `60s`.
+    /// From the end of the request to the first byte of the response. Default: `60s`.
     #[garde(skip)]
     pub first_byte: Duration,
     /// Between two reads of the response, or `first_byte` if that is longer. Default: `60s`.

@@ -112,7 +112,7 @@ impl Assembly<'_> {
         let modules = self.modules;
         let build = |cx: &mut Build<'_>| modules.build_service(&route.service, cx);
         let built = match self.build(&route.service, &route.service.name, &place, build) {
-            Some(service) => Route::builder(&route.name, service),
+            Some(service) => Route::shared(&route.name, service),
             // There is an error now, so the table will not be used.
             None => Route::builder(&route.name, NotFound),
         };

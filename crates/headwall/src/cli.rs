@@ -86,7 +86,7 @@ pub(crate) fn run(server: &Server, args: impl IntoIterator<Item = OsString>) -> 
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return usage(&error),
     };
     if let Some(mistake) = server.modules().mistakes().first() {
         return refuse(&format!("this program cannot be configured: {mistake}"));
@@ -106,6 +106,14 @@ pub(crate) fn run(server: &Server, args: impl IntoIterator<Item = OsString>) -> 
             print(&String::from_utf8_lossy(&script))
         }
     })
+}
+
+/// Prints help where it was asked for, and what is wrong with the arguments otherwise. Clap's own exit code for that is
+/// 2, which here would say that a second signal had ended the server.
+fn usage(error: &clap::Error) -> ExitCode {
+    // When there is nobody to print to, there is nobody to tell of it.
+    drop(error.print());
+    ExitCode::from(if error.use_stderr() { REFUSED } else { OK })
 }
 
 fn chosen<'a>(server: &'a Server, args: &[OsString]) -> Option<&'a Subcommand> {

@@ -48,6 +48,16 @@ impl Listeners {
         });
     }
 
+    /// Closes all of them, and returns when the sockets are closed and nothing of an accept loop is left.
+    pub(crate) async fn close(&mut self) {
+        for (_, accepting) in self.0.drain() {
+            log::info!("no longer listening on {}", accepting.bound);
+            accepting.task.abort();
+            // An accept loop never ends by itself, so this says that it was aborted.
+            drop(accepting.task.await);
+        }
+    }
+
     /// Serves what was bound.
     pub(crate) fn serve<F>(&mut self, bound: Bound, serve: impl Fn(Listener) -> F)
     where

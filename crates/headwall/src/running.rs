@@ -166,7 +166,7 @@ impl Running {
     /// `shutdown.timeout` is over is cut. Returns how many connections had to be.
     pub async fn stop(mut self) -> usize {
         self.status.drain();
-        self.listeners.keep([]);
+        self.listeners.close().await;
         self.draining.send_replace(true);
         self.stage.send_replace(Stage::Draining);
         let connections = self.frontend.connections.clone();
@@ -181,6 +181,7 @@ impl Running {
         if cut > 0 {
             log::warn!("{cut} connections are still open after {} and are cut", self.config.shutdown.timeout);
             self.stage.send_replace(Stage::Closing);
+            connections.cut();
             connections.drained_within(LAST_WORDS).await;
         }
         cut

@@ -67,7 +67,7 @@ where
         };
         let conn = Conn::new(socket, peer, limits, permit);
         let (app, draining) = (app.clone(), frontend.draining.clone());
-        tokio::spawn(Service::<A>::handle_event(Box::new(conn), app, draining));
+        frontend.connections.serve(Service::<A>::handle_event(Box::new(conn), app, draining));
     }
 }
 

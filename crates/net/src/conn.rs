@@ -111,6 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Conn<T> {
         if let Poll::Ready(result) = Pin::new(&mut this.io).poll_read(cx, buf) {
             if this.connection.phase() == Phase::Idle && buf.filled().len() > before {
                 this.connection.enter(Phase::Head);
+                this.deadlines.begun();
             }
             return Poll::Ready(result);
         }

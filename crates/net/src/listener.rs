@@ -123,7 +123,10 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(refused)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; these are the mistakes that operators make")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the list is open; these are the mistakes that operators make"
+)]
 fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "another process is listening there already".into(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// other deserializer it is a plain string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename = "$ref:upstream")]
-#[schemars(rename = "UpstreamRef", extend("examples" = ["app"]))]
+#[schemars(rename = "UpstreamRef", description = "The name of an upstream of this file.", extend("examples" = ["app"]))]
 pub struct UpstreamRef(String);
 
 impl UpstreamRef {

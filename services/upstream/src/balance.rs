@@ -27,7 +27,12 @@ impl Turns {
         if order.is_empty() {
             return None;
         }
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        // A further attempt takes no turn of its own. If it did, then of two servers the dead one would be everybody's
+        // first choice again.
+        let start = match tried {
+            [] => self.next.fetch_add(1, Ordering::Relaxed),
+            [..] => self.next.load(Ordering::Relaxed),
+        };
         let nth = |n: usize| order[(start.wrapping_add(n)) % order.len()];
         let untried = (0..order.len()).map(nth).find(|server| !tried.contains(server));
         Some(untried.unwrap_or_else(|| nth(0)))

@@ -11,6 +11,7 @@ use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use super::exit;
 use crate::context::Running;
 use crate::error::Failure;
 use crate::service::Forward;
@@ -47,7 +48,7 @@ async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
         }
     }
     let mut body = session.as_ref().get_retry_buffer();
-    request_body(cx, &mut body, true)?;
+    show(cx, &mut body, true)?;
     cx.whole_body = Some(body);
     Ok(())
 }
@@ -138,7 +139,7 @@ pub(super) fn interrupted(
     mut error: Box<PingoraError>,
     reused: bool,
 ) -> Box<PingoraError> {
-    cx.finish_attempt(Some(Failure::of(&error)));
+    cx.finish_attempt(Some(exit::failure(cx, &error)));
     let replayable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
         && !cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));
@@ -150,7 +151,7 @@ pub(super) fn interrupted(
     error
 }
 
-/// Shows a piece of the request's body to the filters that want it.
+/// A piece of the request's body is on its way to the upstream.
 pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     if end {
         await_answer(cx);
@@ -160,6 +161,11 @@ pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: boo
         piece.clone_from(body);
         return Ok(());
     }
+    show(cx, piece, end)
+}
+
+/// Shows a piece of the request's body to the filters that want it.
+fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     for index in 0..cx.entered.len() {
         if !cx.entered[index].has(Phases::REQUEST_BODY) {
             continue;
@@ -216,4 +222,46 @@ pub(crate) fn attempts_are_left(cx: &Context) -> bool {
 fn decided(cx: &mut Context, error: Error) -> Box<PingoraError> {
     cx.verdict.error = Some(error);
     PingoraError::new_in(DECIDED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::NotFound;
+    use crate::{BoxError, Filter, Route};
+
+    /// Holds every piece back.
+    struct Miser;
+
+    impl Filter for Miser {
+        fn phases(&self) -> Phases {
+            Phases::REQUEST_BODY
+        }
+
+        fn request_body(
+            &self,
+            piece: &mut Option<Bytes>,
+            _: bool,
+            _: &mut Context,
+        ) -> Result<Flow, BoxError> {
+            *piece = None;
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[test]
+    fn a_piece_that_is_held_back_is_not_the_end_of_the_body() {
+        let rows = [
+            (Some("a"), false, Some(""), "more is to come, and Pingora takes no piece for the end"),
+            (Some("a"), true, None, "the end, with nothing"),
+            (None, true, None, "the end by itself"),
+        ];
+        for (piece, end, passed, row) in rows {
+            let mut cx = Context::unknown();
+            cx.entered.push(Route::builder("miser", NotFound).filter("miser", Miser).build());
+            let mut piece = piece.map(Bytes::from);
+            request_body(&mut cx, &mut piece, end).unwrap();
+            assert_eq!(piece.as_deref(), passed.map(str::as_bytes), "{row}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use pingora_error::{Error as PingoraError, ErrorType, Result};
+use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
@@ -36,11 +36,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Sends a reply. The answer is what `request_filter` reports: the response is written.
 pub(crate) async fn send(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Result<bool> {
-    if let Err(error) = write(session, cx, reply).await {
-        // The client has gone, or never reads: nothing more can be said to it.
+    if let Err(mut error) = write(session, cx, reply).await {
         log::debug!("a reply could not be written: {error}");
-        cx.verdict.reason = Some(Failure::ClientClosed.reason());
-        session.set_keepalive(None);
+        if *error.esource() == ErrorSource::Unset {
+            error.as_down();
+        }
+        // Not `Ok`: Pingora would end the body, and half a stream would look like a whole one.
+        return Err(error);
     }
     drain(session).await;
     Ok(true)
@@ -128,10 +130,9 @@ async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
             piece = pieces.next() => piece,
             gone = session.downstream_session.read_body_or_idle(true), if watch_client => return gone.map(drop),
         };
-        match piece
-            .transpose()
-            .map_err(|source| PingoraError::because(ErrorType::InternalError, "streamed reply", source))?
-        {
+        match piece.transpose().map_err(|source| {
+            PingoraError::because(ErrorType::InternalError, "streamed reply", source).into_in()
+        })? {
             // An empty piece would end a chunked body.
             Some(piece) if piece.is_empty() => {}
             Some(piece) => session.write_response_body(Some(piece), false).await?,
@@ -177,7 +178,7 @@ async fn drain(session: &mut Session) {
 }
 
 /// What Pingora's error means, given what the stream has done on our behalf.
-fn failure(cx: &Context, error: &PingoraError) -> Failure {
+pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
     match &cx.connection {
         Some(connection) if connection.has_given_up() => Failure::ReadTimeout,
         Some(_) | None => Failure::of(error),

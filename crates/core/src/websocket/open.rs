@@ -22,7 +22,7 @@ use crate::gateway::{Exchange, exchange};
 use crate::service::TunnelLimits;
 use crate::{Context, Gateway, Service, Tunnel, forward};
 
-/// Headers of one hop only, which an answer does not bring along (RFC 9110, 7.6.1).
+/// Headers of one hop only, which are not sent on (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "te", "trailer"];
 
 /// What stands in for the client's session once its stream is gone.
@@ -124,6 +124,9 @@ async fn handshake_with(
 /// The client's request with one hop's headers exchanged for the next one's.
 fn upstream_request(req: &RequestHeader, cx: &Context) -> Result<RequestHeader> {
     let mut req = req.clone();
+    for name in forward::nominated(&req.headers) {
+        req.remove_header(&name);
+    }
     for name in HOP_BY_HOP.iter().copied().chain(["proxy-authorization", "content-length"]) {
         req.remove_header(name);
     }
@@ -140,10 +143,7 @@ async fn pass_refusal(
     origin: &mut Origin,
     mut res: Box<ResponseHeader>,
 ) -> Result<()> {
-    for name in HOP_BY_HOP {
-        res.remove_header(name);
-    }
-    res.remove_header(&UPGRADE);
+    forward::end_hop(&mut res);
     let bodyless = origin.is_body_done();
     if !bodyless && !res.headers.contains_key(CONTENT_LENGTH) && !res.headers.contains_key(TRANSFER_ENCODING)
     {

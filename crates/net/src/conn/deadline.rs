@@ -28,7 +28,8 @@ pub(super) enum Expired {
 pub(super) struct Deadlines {
     limits: Limits,
     timer: Pin<Box<Sleep>>,
-    phase: Phase,
+    /// The phase that was last waited in; none since a request has begun.
+    phase: Option<Phase>,
     since: Instant,
     is_first: bool,
 }
@@ -37,17 +38,22 @@ impl Deadlines {
     pub(super) fn new(limits: Limits) -> Self {
         let now = Instant::now();
         let timer = Box::pin(sleep_until(now + limits.header_timeout));
-        Self { limits, timer, phase: Phase::Idle, since: now, is_first: true }
+        Self { limits, timer, phase: Some(Phase::Idle), since: now, is_first: true }
+    }
+
+    /// The first byte of a request is there. A request may be over before it was ever waited for, so the idleness after it
+    /// cannot be told from the one before it by phase alone.
+    pub(super) fn begun(&mut self) {
+        (self.phase, self.is_first) = (None, false);
     }
 
     /// Pending while there is time left.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Poll<Expired> {
         let phase = connection.phase();
-        if phase != self.phase {
-            self.is_first &= phase != Phase::Exchange;
-            (self.phase, self.since) = (phase, Instant::now());
+        if self.phase != Some(phase) {
+            (self.phase, self.since) = (Some(phase), Instant::now());
         }
-        let Some((due, expired)) = self.due(connection) else {
+        let Some((due, expired)) = self.due(phase, connection) else {
             return Poll::Pending;
         };
         if due < self.timer.deadline() {
@@ -63,9 +69,9 @@ impl Deadlines {
         }
     }
 
-    fn due(&self, connection: &Connection) -> Option<(Instant, Expired)> {
+    fn due(&self, phase: Phase, connection: &Connection) -> Option<(Instant, Expired)> {
         let Limits { header_timeout, keepalive_timeout, .. } = self.limits;
-        match self.phase {
+        match phase {
             Phase::Idle if self.is_first => Some((self.since + header_timeout, Expired::Keepalive)),
             Phase::Idle => Some((self.since + keepalive_timeout, Expired::Keepalive)),
             Phase::Head => Some((self.since + header_timeout, Expired::Head)),

@@ -1,3 +1,5 @@
+//! The stream between a pipe in memory and a clock that stands still.
+
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -102,6 +104,21 @@ async fn between_requests_the_keepalive_timeout_counts() {
     conn.connection.enter(Phase::Idle);
     let (result, waited) = read(&mut conn).await;
     assert_eq!((result.unwrap(), waited.as_secs()), (0, 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keepalive_timeout_counts_from_the_last_request_even_when_none_was_waited_for() {
+    let (mut client, mut conn, _) = conn();
+    for _ in 0..20 {
+        client.write_all(b"GET").await.unwrap();
+        assert_eq!(read(&mut conn).await.0.unwrap(), 3);
+        conn.connection.enter(Phase::Exchange);
+        conn.connection.enter(Phase::Idle);
+        let idle = tokio::time::timeout(Duration::from_secs(60), read(&mut conn)).await;
+        assert!(idle.is_err(), "the next request comes after a minute, and may");
+    }
+    let (result, waited) = read(&mut conn).await;
+    assert_eq!((result.unwrap(), waited.as_secs()), (0, 15));
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! The relay between two pipes in memory.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;

@@ -1,0 +1,58 @@
+//! How many instructions the steps of a request take, counted by callgrind.
+//!
+//! Unlike time, the count hardly differs between two runs or two machines of a kind, so a change that costs 2 % is seen.
+//! `instructions.txt` beside this crate holds the counts of the last change that was meant to move them, and
+//! `README.md` tells how to count again. Needs valgrind and `gungraun-runner` in the version of the crate.
+
+// The macros make public items of what is private here.
+#![allow(missing_docs, unreachable_pub)]
+
+mod hot_path;
+
+use std::hint::black_box;
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+
+use hot_path::{Limit, Lookup, Stack};
+
+/// One request in so many would be lost in what the event loop does once.
+const REQUESTS: usize = 100;
+
+#[library_benchmark]
+#[bench::among_5(args = (5), setup = Lookup::among)]
+#[bench::among_200(args = (200), setup = Lookup::among)]
+fn find(lookup: Lookup) -> Option<usize> {
+    black_box(&lookup).find()
+}
+
+#[library_benchmark]
+#[bench::clean("/api/v1/resource7/42")]
+#[bench::with_dots("/static/..//%61pi/v1/resource7/42")]
+fn normalise(path: &str) -> usize {
+    headwall_route::normalise(black_box(path)).map_or(0, |path| path.len())
+}
+
+fn known_client() -> Limit {
+    let limit = Limit::new();
+    limit.check();
+    limit
+}
+
+#[library_benchmark]
+#[bench::known_client(setup = known_client)]
+fn rate_limit(limit: Limit) -> headwall_limit::Verdict {
+    black_box(&limit).check()
+}
+
+#[library_benchmark]
+#[bench::replied(args = ("/reply"), setup = Stack::asking_for)]
+#[bench::forwarded(args = ("/plain/1"), setup = Stack::asking_for)]
+#[bench::everything(args = ("/everything/1"), setup = Stack::asking_for)]
+fn hundred_requests(mut stack: Stack) -> Stack {
+    stack.ask(REQUESTS);
+    stack
+}
+
+library_benchmark_group!(name = steps, benchmarks = [find, normalise, rate_limit]);
+library_benchmark_group!(name = requests, benchmarks = [hundred_requests]);
+main!(library_benchmark_groups = [steps, requests]);

@@ -1,0 +1,51 @@
+//! How long the steps of a request take: `cargo bench -p headwall-benches --bench micro`.
+//!
+//! Times on a shared machine are good for finding what is slow, not for seeing that something has become 2 % slower;
+//! for that there is `instructions.rs`.
+
+mod hot_path;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use hot_path::{Limit, Lookup, Stack};
+
+fn routes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("route");
+    for count in [5, 200] {
+        let lookup = Lookup::among(count);
+        assert_eq!(lookup.find(), Some(count - 1), "the benchmark finds what it looks for");
+        group.bench_function(format!("find among {count}"), |bencher| {
+            bencher.iter(|| black_box(&lookup).find());
+        });
+    }
+    for (name, path) in
+        [("a clean path", "/api/v1/resource7/42"), ("a path with dots", "/static/..//%61pi/v1/resource7/42")]
+    {
+        group.bench_function(format!("normalise {name}"), |bencher| {
+            bencher.iter(|| headwall_route::normalise(black_box(path)).map(|path| path.len()));
+        });
+    }
+    group.finish();
+}
+
+fn limits(criterion: &mut Criterion) {
+    let limit = Limit::new();
+    criterion.bench_function("rate limit check", |bencher| bencher.iter(|| black_box(&limit).check()));
+}
+
+/// Client and origin are in these too, with about half of the time.
+fn requests(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("request over loopback");
+    for (name, path) in
+        [("replied", "/reply"), ("forwarded", "/plain/1"), ("forwarded, everything on", "/everything/1")]
+    {
+        let mut stack = Stack::asking_for(path);
+        group.bench_function(name, |bencher| bencher.iter(|| stack.ask(1)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, routes, limits, requests);
+criterion_main!(benches);

@@ -1,0 +1,4 @@
+//! Temporary.
+mod answers;
+mod deployments;
+mod real_peers;

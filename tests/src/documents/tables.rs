@@ -1,0 +1,253 @@
+//! Tables of what an operator sees: metrics, log fields, reasons, alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwall::error::Failure;
+use headwall_testkit::{Gateway, Origin, WebSocketEcho, eventually};
+use serde_json::Value;
+
+use super::markdown::{table, words};
+use crate::tidy::files;
+
+const OBSERVE: &str = "docs/src/observe.md";
+const ERRORS: &str = "docs/src/reference/errors.md";
+
+/// Labels take their values from config or code. Another label is a decision.
+const LABELS: [&str; 14] = [
+    "decision",
+    "direction",
+    "method",
+    "outcome",
+    "place",
+    "reason",
+    "result",
+    "route",
+    "server",
+    "site",
+    "status",
+    "upstream",
+    "version",
+    "le",
+];
+
+/// Type and labels of a metric.
+type Family = (String, BTreeSet<String>);
+
+fn documented_metrics() -> BTreeMap<String, Family> {
+    let rows = table(&files::read(OBSERVE), "## Metrics");
+    let row =
+        |row: Vec<String>| (words(&row[0]).concat(), (row[1].clone(), words(&row[2]).into_iter().collect()));
+    rows.into_iter().map(row).collect()
+}
+
+/// The string literals of the product that are words like this.
+fn literals(is_wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files::product() {
+        for (_, line) in file.code() {
+            let strings = line.split('"').skip(1).step_by(2);
+            found.extend(strings.filter(|text| is_wanted(text)).map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_table_of_metrics_is_complete() {
+    let documented: BTreeSet<_> = documented_metrics().into_keys().collect();
+    let is_metric = |text: &str| {
+        let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        plain && (text.starts_with("headwall_") || text.starts_with("process_"))
+    };
+    assert_eq!(documented, literals(is_metric), "{OBSERVE} (left) and the code (right)");
+}
+
+#[test]
+fn metric_labels_are_known_words() {
+    for (name, (_, labels)) in documented_metrics() {
+        let odd: Vec<_> = labels.iter().filter(|label| !LABELS.contains(&label.as_str())).collect();
+        assert!(
+            odd.is_empty(),
+            "{name} has labels that no other metric has: {odd:?}; are their values bounded?"
+        );
+    }
+}
+
+/// A gateway that has met a bit of everything.
+async fn used() -> (Gateway, Origin) {
+    let origin = Origin::builder().route("/", "hello").route("/ws", WebSocketEcho::new()).start().await;
+    let gateway = Gateway::config(
+        "
+        sites:
+          - filters: [{ rate_limit: { rate: 1r/m, burst: 3 } }]
+            routes:
+              - match: { path: /ws }
+                websocket: { upstream: app }
+              - api: { upstream: app }
+        upstreams:
+          app: { servers: [\"${APP}\"], health_check: { path: / } }
+        ",
+    )
+    .variable("APP", origin.address())
+    .start()
+    .await;
+    let client = gateway.client();
+    client
+        .get("/")
+        .header("user-agent", "a test")
+        .header("referer", "/before")
+        .send()
+        .await
+        .assert_status(200);
+    client.websocket("/ws").open().await.close(1000, "").await;
+    client.get("/nowhere").send().await.assert_status(404);
+    client.get("/").send().await.assert_status(200);
+    client.get("/").send().await.assert_status(429);
+    eventually(10, async || gateway.metric("headwall_websockets_open").filter(|open| *open == 0.0)).await;
+    (gateway, origin)
+}
+
+#[tokio::test]
+async fn metrics_are_as_the_table_says() {
+    let (gateway, _origin) = used().await;
+    let text = gateway.admin("/metrics").await.text();
+    let documented = documented_metrics();
+    let mut types = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        types.insert(name, kind);
+        assert_eq!(documented.get(name).map(|(kind, _)| kind.as_str()), Some(kind), "the type of {name}");
+    }
+    assert!(types.len() > 20, "most metrics are there: {types:?}");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, labels) = line.split_once('{').map_or_else(
+            || (line.split(' ').next().unwrap_or_default(), ""),
+            |(name, rest)| (name, rest.rsplit_once('}').map_or("", |(labels, _)| labels)),
+        );
+        let suffixes = ["_bucket", "_sum", "_count"];
+        let base = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        let base = if types.contains_key(name) { name } else { base };
+        let names =
+            labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+        let names: BTreeSet<_> = names.filter(|name| !name.is_empty() && name != "le").collect();
+        assert_eq!(documented[base].1, names, "the labels of {base}");
+    }
+}
+
+#[tokio::test]
+async fn log_fields_are_as_the_table_says() {
+    let rows = table(&files::read(OBSERVE), "### Fields");
+    let documented: BTreeSet<_> = rows.iter().flat_map(|row| words(&row[0])).collect();
+
+    let source = files::read("crates/core/src/access_log/json.rs");
+    let (_, fields) = source.split_once("struct Line<'a> {").unwrap();
+    let (fields, _) = fields.split_once("\n}").unwrap();
+    let name = |line: &str| {
+        line.trim()
+            .split_once(": ")
+            .filter(|(name, _)| !name.starts_with('#'))
+            .map(|(name, _)| name.to_owned())
+    };
+    assert_eq!(
+        documented,
+        fields.lines().filter_map(name).collect(),
+        "{OBSERVE} (left) and the code (right)"
+    );
+
+    let (gateway, _origin) = used().await;
+    let log = gateway.stop().await;
+    let seen: BTreeSet<_> =
+        log.iter().filter_map(Value::as_object).flat_map(|line| line.keys().cloned()).collect();
+    assert_eq!(documented, seen, "{OBSERVE} (left) and lines that were written (right)");
+}
+
+/// Every reply that Headwall makes itself: reason and status.
+fn reasons_in_code() -> BTreeSet<(String, u16)> {
+    let mut reasons = BTreeSet::new();
+    for file in files::product() {
+        let code: String = file.code().map(|(_, line)| line.trim()).collect::<Vec<_>>().join(" ");
+        for rest in code.split("(StatusCode::").skip(1) {
+            let Some((constant, rest)) = rest.split_once(", \"") else { continue };
+            let Some((word, _)) = rest.split_once('"') else { continue };
+            let is_reason = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if is_reason && constant.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+                reasons.insert((word.to_owned(), status(constant)));
+            }
+        }
+    }
+    reasons
+}
+
+/// The number of a status that code calls by name.
+fn status(constant: &str) -> u16 {
+    let is_called = |status: &http::StatusCode| {
+        let name = status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_");
+        name == constant
+    };
+    let known = (100..600).filter_map(|number| http::StatusCode::from_u16(number).ok()).find(is_called);
+    known.unwrap_or_else(|| panic!("which status is {constant}?")).as_u16()
+}
+
+#[test]
+fn the_table_of_reasons_is_complete() {
+    let failures = [
+        Failure::ConnectRefused,
+        Failure::ConnectTimeout,
+        Failure::ConnectFailed,
+        Failure::Tls,
+        Failure::ReadTimeout,
+        Failure::SendTimeout,
+        Failure::Closed,
+        Failure::InvalidResponse,
+        Failure::ClientClosed,
+        Failure::ClientTimeout,
+        Failure::InvalidRequest,
+        Failure::Internal,
+    ];
+    let mut real = reasons_in_code();
+    real.extend(failures.map(|failure| (failure.reason().to_owned(), failure.status().as_u16())));
+    // The words of `Error` itself, whose statuses stand beside them in that file.
+    for (word, status) in [("module_error", 500), ("no_healthy_server", 503), ("upstream_unknown_peer", 502)]
+    {
+        real.insert((word.to_owned(), status));
+    }
+    let in_errors: BTreeSet<_> = {
+        let source = files::read("crates/core/src/error.rs");
+        source.split("=> \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+    };
+    let known: BTreeSet<_> = real.iter().map(|(word, _)| word.clone()).collect();
+    assert!(in_errors.is_subset(&known), "this test knows every word of error.rs: {in_errors:?}");
+
+    let rows = table(&files::read(ERRORS), "## Reasons");
+    let documented: BTreeSet<(String, u16)> =
+        rows.iter().map(|row| (words(&row[0]).concat(), row[1].parse().unwrap())).collect();
+    assert_eq!(documented, real, "{ERRORS} (left) and the code (right)");
+}
+
+#[test]
+fn the_table_of_tunnel_ends_is_complete() {
+    let source = files::read("crates/core/src/websocket/relay.rs");
+    let real: BTreeSet<_> =
+        source.split("=> \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect();
+    let rows = table(&files::read(ERRORS), "## How tunnels end");
+    let documented: BTreeSet<_> = rows.iter().map(|row| words(&row[0]).concat()).collect();
+    assert_eq!(documented, real, "{ERRORS} (left) and the code (right)");
+}
+
+#[test]
+fn alerts_ask_for_metrics_that_are_there() {
+    let known = documented_metrics();
+    let text = files::read("docs/alerts.yaml");
+    let names: BTreeSet<_> = text
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("headwall_"))
+        .collect();
+    assert!(names.len() > 4, "alerts were found: {names:?}");
+    for name in names {
+        let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        assert!(
+            known.contains_key(name) || base.is_some_and(|base| known.contains_key(base)),
+            "docs/alerts.yaml asks for {name}"
+        );
+    }
+}
