@@ -169,6 +169,17 @@ impl Context {
         self.line = RequestLine { method: req.method.clone(), uri: req.uri.clone(), version: req.version };
     }
 
+    /// Copies what was borrowed from the buffer that the head was read into, so that a tunnel does not keep 4 KiB for
+    /// an hour for the sake of its host and path.
+    pub(crate) fn let_go_of_the_head(&mut self) {
+        for text in self.host.iter_mut().chain([&mut self.request_id]) {
+            *text = own(text);
+        }
+        if let Ok(uri) = self.line.uri.to_string().parse() {
+            self.line.uri = uri;
+        }
+    }
+
     /// A trusted proxy's request id, if it is short and plain enough to be written into logs as it is.
     fn believed_request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let id = headers.get("x-request-id").filter(|_| self.peer_trusted)?;
@@ -301,6 +312,12 @@ impl Drop for Context {
     }
 }
 
+/// A copy that shares no buffer with the original.
+pub(crate) fn own(text: &HeaderValue) -> HeaderValue {
+    // What was a header value is one.
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or_else(|_| text.clone())
+}
+
 /// 128 random bits in hexadecimal.
 fn new_request_id() -> HeaderValue {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -337,5 +354,25 @@ mod tests {
             cx.learn(&req, &trusted, false);
             assert_eq!(cx.request_id() == sent, kept, "{sent:?}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_does_not_keep_the_buffer_of_its_head() {
+        let head = Bytes::from(b"/ws app.example.com abc-123".to_vec());
+        let text = |range| HeaderValue::from_maybe_shared(head.slice(range)).unwrap();
+        let mut req = RequestHeader::build("GET", b"/", None).unwrap();
+        req.set_uri(Uri::from_maybe_shared(head.slice(..3)).unwrap());
+        req.insert_header(HOST, text(4..19)).unwrap();
+        req.insert_header("X-Request-Id", text(20..27)).unwrap();
+        let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
+        cx.learn(&req, &TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]), false);
+        drop(req);
+        assert!(!head.is_unique(), "the context borrows from the buffer");
+
+        cx.let_go_of_the_head();
+
+        assert!(head.is_unique(), "something still holds the buffer");
+        assert_eq!((cx.host(), cx.request_id()), (Some("app.example.com"), "abc-123"));
+        assert_eq!(cx.request_line().uri, "/ws");
     }
 }

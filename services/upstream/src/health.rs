@@ -10,7 +10,7 @@ use headwall_core::{BoxError, Metrics};
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck as Check, HttpHealthCheck, TcpHealthCheck};
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGaugeVec};
 
 use crate::HealthCheck;
 
@@ -31,7 +31,9 @@ pub(crate) struct Health {
     against: AtomicU8,
     /// Whether there has been a result yet.
     known: AtomicBool,
-    gauge: IntGauge,
+    gauges: IntGaugeVec,
+    /// Upstream and server.
+    labels: [String; 2],
     passed: IntCounter,
     failed: IntCounter,
 }
@@ -86,6 +88,9 @@ impl Prober {
         let is_first = !health.known.swap(true, Ordering::Relaxed);
         if health.is_up() == passed {
             health.against.store(0, Ordering::Relaxed);
+            if is_first {
+                health.show();
+            }
             return Change::None;
         }
         let against = u32::from(health.against.fetch_add(1, Ordering::Relaxed)) + 1;
@@ -139,7 +144,7 @@ fn http(
 impl Health {
     /// Up until a check says otherwise: a server that nobody checks is taken to work.
     pub(crate) fn new(upstream: &str, server: &str, metrics: &Metrics) -> Result<Self, BoxError> {
-        let gauge = metrics.gauges(
+        let gauges = metrics.gauges(
             "headwall_upstream_server_up",
             "Whether a server counts as healthy.",
             &["upstream", "server"],
@@ -149,13 +154,12 @@ impl Health {
             "Active health checks, by result.",
             &["upstream", "server", "result"],
         )?;
-        let gauge = gauge.with_label_values(&[upstream, server]);
-        gauge.set(1);
         Ok(Self {
             up: AtomicBool::new(true),
             against: AtomicU8::new(0),
             known: AtomicBool::new(false),
-            gauge,
+            gauges,
+            labels: [upstream.to_owned(), server.to_owned()],
             passed: checks.with_label_values(&[upstream, server, "passed"]),
             failed: checks.with_label_values(&[upstream, server, "failed"]),
         })
@@ -167,7 +171,13 @@ impl Health {
 
     pub(crate) fn set(&self, up: bool) {
         self.up.store(up, Ordering::Relaxed);
-        self.gauge.set(up.into());
+        self.show();
+    }
+
+    /// Puts the state into the metrics. Building a config must not: if the config is refused, then the server that runs
+    /// under these labels is another one.
+    pub(crate) fn show(&self) {
+        self.gauges.with_label_values(&self.labels).set(self.is_up().into());
     }
 }
 

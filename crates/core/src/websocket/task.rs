@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::relay::{Limits, Report, relay};
 use crate::access_log::{AccessLog, Record};
 use crate::connection::Phase;
+use crate::context::own;
 use crate::gateway::exit;
 use crate::metrics::WebSocketMetrics;
 use crate::{Context, Outcome, Stage};
@@ -38,6 +39,7 @@ impl Task {
         exit::count(cx, &Outcome { status, reason: None, duration, bytes_received: 0, bytes_sent: 0 });
         cx.finish_attempt(None);
         cx.leave_routes();
+        cx.let_go_of_the_head();
         if let Some(connection) = &cx.connection {
             connection.never_give_up();
             connection.enter(Phase::Tunnel);
@@ -89,7 +91,7 @@ fn only_for_the_log(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for name in [REFERER, USER_AGENT] {
         if let Some(value) = headers.get(&name) {
-            kept.insert(name, value.clone());
+            kept.insert(name, own(value));
         }
     }
     kept

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change is merged. The first step that fails ends it, by name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ -n "${CI:-}" ]; then
+  # A fresh clone is built once: what incremental compilation keeps for the next build is never used.
+  export CARGO_INCREMENTAL=0
+fi
+
+step() {
+  local name=$1 started=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if ! "$@"; then
+    printf '\nmake test: FAILED in the step "%s": %s\n' "$name" "$*" >&2
+    exit 1
+  fi
+  printf '== %s: done in %s s\n' "$name" $((SECONDS - started))
+}
+
+packages() {
+  scripts/need.sh cc=build-essential make=build-essential cmake=cmake curl=curl &&
+    scripts/need.sh --optional nginx=nginx shellcheck=shellcheck
+}
+
+toolchain() {
+  if ! command -v cargo >/dev/null; then
+    echo "error: Rust is missing; install it from https://rustup.rs" >&2
+    return 1
+  fi
+  if ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+    rustup component add rustfmt clippy
+  fi
+}
+
+scripts() {
+  command -v shellcheck >/dev/null || return 0
+  shellcheck scripts/*.sh .ci/run
+}
+
+# What the tests print goes to the terminal as it comes; the last lines of every runner are kept for the end.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+tests() {
+  cargo test --workspace 2>&1 | tee "$log"
+}
+
+step packages packages
+step toolchain toolchain
+step scripts scripts
+step format cargo fmt --all --check
+step clippy cargo clippy --workspace --all-targets -- --deny warnings
+# With the binaries: tests start `headwall` as a process, and cargo by itself builds it only for tests of its own package.
+step build cargo build --workspace --bins --tests
+step test tests
+
+printf '\n'
+grep '^test result:' "$log"
+awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+     END { printf "make test: all steps passed; %d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' "$log"
