@@ -161,7 +161,7 @@ pub(crate) fn settings(config: &Config, log: Option<AccessLog>) -> Settings {
         trusted_proxies: TrustedProxies::new(
             config.client.trusted_proxies.iter().map(|network| network.net()),
         ),
-        forwarded: false,
+        forwarded: config.client.forwarded,
         access_log: log,
         body_timeout: limits.body_timeout.as_std(),
         send_timeout: limits.send_timeout.as_std(),

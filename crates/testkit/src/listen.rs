@@ -27,17 +27,23 @@ pub(crate) fn listen(address: SocketAddr) -> (TcpListener, SocketAddr) {
 
 /// An address of the loopback at which nobody listens: connections to it are refused.
 ///
-/// The port was free a moment ago, and the kernel hands out others first; a test that needs it refused for long should
-/// hold a [`RawOrigin`](crate::RawOrigin) that resets instead.
+/// It stays so for as long as the test's process lives: a socket is bound to the port and never listens, so nobody else is
+/// given it either.
 ///
 /// # Panics
 ///
-/// When there is no free port, or outside of a tokio runtime.
+/// When there is no free port.
 #[must_use]
 pub fn deaf_address() -> SocketAddr {
-    let (listener, address) = listen(ANY_PORT);
-    drop(listener);
-    address
+    let bound = || {
+        let socket = TcpSocket::new_v4()?;
+        // Without `SO_REUSEADDR`: nobody is to share the port.
+        socket.bind(ANY_PORT)?;
+        let address = socket.local_addr()?;
+        std::mem::forget(socket);
+        Ok::<_, std::io::Error>(address)
+    };
+    bound().unwrap_or_else(|error| panic!("there is no free port: {error}"))
 }
 
 #[cfg(test)]
@@ -48,8 +54,11 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_answers_at_a_deaf_address() {
-        let refused = TcpStream::connect(deaf_address()).await.unwrap_err();
+        let address = deaf_address();
+        let refused = TcpStream::connect(address).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        let taken = std::net::TcpListener::bind(address).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse, "and nobody else can listen there");
     }
 
     #[tokio::test]

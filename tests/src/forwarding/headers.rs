@@ -225,3 +225,21 @@ async fn the_origins_answer_comes_back_as_it_is() {
         reply.assert_no_header(made_up);
     }
 }
+
+#[tokio::test]
+async fn forwarded_is_for_those_who_ask_for_it() {
+    let origin = Origin::fixed("here").await;
+    for (client, expected) in [
+        ("{}", None),
+        ("{ forwarded: true }", Some("for=127.0.0.1;host=\"app.example.com\";proto=http")),
+    ] {
+        let yaml = format!(
+            "client: {client}\nsites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]\nupstreams: {{ app: {{ servers: [\"${{APP}}\"] }} }}"
+        );
+        let gateway = Gateway::config(&yaml).variable("APP", origin.address()).start().await;
+        let call = gateway.client().host("app.example.com").get("/").header("forwarded", "for=6.6.6.6");
+        call.send().await.assert_status(200);
+        let seen = origin.requests().pop().expect("the request");
+        assert_eq!(seen.header("forwarded"), expected, "{client}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Active health checks: what they ask, when they judge, and what follows.
 
-use headwall_testkit::{Client, Fixed, Gateway, GatewayBuilder, Origin, RawOrigin, deaf_address};
+use headwall_testkit::{Client, Fixed, Gateway, GatewayBuilder, Origin, RawOrigin, Wire, deaf_address};
 
 use super::{Health, checks, is_up, server, until_up};
 
@@ -70,9 +70,11 @@ async fn a_server_falls_after_so_many_failures_and_rises_after_so_many_successes
 
 #[tokio::test]
 async fn a_server_that_was_not_there_at_the_start_comes_up() {
-    let address = deaf_address();
+    let starting = RawOrigin::start(async |wire: Wire| wire.reset()).await;
+    let address = starting.address();
     let gateway = checked("path: /, interval: 500ms, rise: 1", address).start().await;
     gateway.client().get("/").send().await.assert_status(503);
+    starting.stop().await;
     let origin = Origin::builder().otherwise("here I am").start_on(address).await;
     until_up(&gateway, &origin, true).await;
     gateway.client().get("/").send().await.assert_status(200).assert_text("here I am");

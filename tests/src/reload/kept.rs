@@ -110,37 +110,3 @@ async fn counters_go_on_counting() {
         assert_eq!(gateway.metric(requests), Some(round as f64 + 1.0));
     }
 }
-
-#[tokio::test]
-async fn zz_probe() {
-    let mut sockets = headwall_testkit::Sockets::new();
-    let origin = Origin::builder().route("/health", Fixed::status(200)).otherwise(sockets.route()).start().await;
-    let mut gateway = Gateway::config("
-        sites: [{ routes: [{ websocket: { upstream: app } }] }]
-        upstreams: { app: { servers: [\"${APP}\"], health_check: { path: /health, interval: 500ms } } }
-        ").variable("APP", origin.address()).start().await;
-    let _socket = gateway.client().websocket("/").open().await;
-    let _server = sockets.next().await;
-    gateway.reload("sites: [{ routes: [{ respond: { body: x } }] }]").await.unwrap();
-    let before = origin.hits_of("/health");
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    eprintln!("PROBE health checks after removal: {} -> {}", before, origin.hits_of("/health"));
-    let metric = format!(r#"headwall_upstream_server_up{{server="{}",upstream="app"}}"#, origin.address());
-    eprintln!("PROBE gauge {:?}", gateway.metric(&metric));
-}
-
-#[tokio::test]
-async fn zz_probe2() {
-    let origin = Origin::builder().route("/health", Fixed::status(500)).otherwise("x").start().await;
-    let cfg = |t: &str, extra: &str| format!("
-        sites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]
-        upstreams:
-          app: {{ servers: [\"${{APP}}\"], health_check: {{ path: /health, interval: 1h, timeout: {t} }} }}
-          {extra}
-        ");
-    let mut gateway = Gateway::config(&cfg("5s", "")).variable("APP", origin.address()).start().await;
-    let metric = format!(r#"headwall_upstream_server_up{{server="{}",upstream="app"}}"#, origin.address());
-    eprintln!("PROBE2 before {:?}", gateway.metric(&metric));
-    let e = gateway.reload(&cfg("4s", "two: { servers: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }")).await.unwrap_err();
-    eprintln!("PROBE2 after {:?} {e}", gateway.metric(&metric));
-}

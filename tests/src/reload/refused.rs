@@ -1,6 +1,6 @@
 //! Configs that are not put to work.
 
-use headwall_testkit::{Client, Gateway, deaf_address};
+use headwall_testkit::{Fixed, Gateway, Origin};
 
 use super::reloads;
 
@@ -47,6 +47,28 @@ async fn what_only_shows_when_modules_are_built_is_refused_too() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_server_outlives_a_config_that_was_refused() {
+    let origin = Origin::builder().otherwise(Fixed::status(500)).start().await;
+    let config = |timeout: &str, more: &str| {
+        format!(
+            "
+            sites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]
+            upstreams:
+              app: {{ servers: [\"${{APP}}\"], health_check: {{ path: /, interval: 1h, timeout: {timeout} }} }}
+              {more}
+            "
+        )
+    };
+    let mut gateway = Gateway::config(&config("5s", "")).variable("APP", origin.address()).start().await;
+    let up = format!(r#"headwall_upstream_server_up{{server="{}",upstream="app"}}"#, origin.address());
+    assert_eq!(gateway.metric(&up), Some(0.0));
+    let twice = "other: { servers: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }";
+    gateway.reload(&config("4s", twice)).await.unwrap_err();
+    assert_eq!(gateway.metric(&up), Some(0.0), "it is still down");
+    gateway.client().get("/").send().await.assert_status(503);
+}
+
+#[tokio::test]
 async fn a_reload_that_succeeds_takes_the_failure_back() {
     let mut gateway = Gateway::start(GOOD).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,12 +83,14 @@ async fn a_reload_that_succeeds_takes_the_failure_back() {
 #[tokio::test]
 async fn a_taken_port_refuses_all_of_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (taken_address, free) = (taken.local_addr().unwrap(), deaf_address());
+    let (taken_address, dir) = (taken.local_addr().unwrap(), tempfile::tempdir().unwrap());
+    let free = dir.path().join("headwall.sock");
     let yaml = format!(
         "
-        listeners: [{{ address: \"127.0.0.1:0\" }}, {{ address: \"{free}\" }}, {{ address: \"{taken_address}\" }}]
+        listeners: [{{ address: \"127.0.0.1:0\" }}, {{ address: \"unix:{}\" }}, {{ address: \"{taken_address}\" }}]
         sites: [{{ routes: [{{ respond: {{ body: new }} }}] }}]
-        "
+        ",
+        free.display()
     );
     let (gateway, error) = refused(&yaml).await;
     assert_eq!(
@@ -74,5 +98,5 @@ async fn a_taken_port_refuses_all_of_it() {
         format!("cannot listen on {taken_address}: another process is listening there already")
     );
     assert_eq!(gateway.addresses().len(), 1);
-    Client::to(free).get("/").try_send().await.expect_err("the port that was free is free again");
+    assert!(!free.exists(), "what could be bound is let go of again");
 }

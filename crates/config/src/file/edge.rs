@@ -26,6 +26,8 @@ pub struct Listener {
 pub struct Client {
     /// Networks of proxies whose word about the client's address is taken. Default: nobody.
     pub trusted_proxies: Vec<Network>,
+    /// Tells upstreams of the client in `Forwarded` (RFC 7239) too, beside the `X-Forwarded-` headers. Default: `false`.
+    pub forwarded: bool,
 }
 
 /// Limits of client connections. They are all on by default, so that a client that is slow, or says too much,
