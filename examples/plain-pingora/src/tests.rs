@@ -1,6 +1,6 @@
 //! All four doors of a running Pingora server.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -71,9 +71,12 @@ impl Drop for Running {
     }
 }
 
-/// Held together until all are chosen, so that they differ.
+/// Free ports, held together until all are chosen, so that they differ. They are on a loopback address of this process's
+/// own (all of 127.0.0.0/8 is local, as on Linux): on 127.0.0.1 every other test would be after them, too.
 fn free_doors() -> Doors {
-    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, 83, high, low.clamp(1, 254));
+    let held = [(); 4].map(|()| TcpListener::bind((own, 0)).unwrap());
     let [api, socket, login, all] = held.each_ref().map(|listener| listener.local_addr().unwrap());
     Doors { api, socket, login, all }
 }

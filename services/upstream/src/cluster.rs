@@ -89,6 +89,9 @@ impl Cluster {
             if !servers.tasks.lock().is_empty() {
                 return;
             }
+            for server in servers.all.iter().filter(|server| server.prober.is_none()) {
+                server.health.show();
+            }
             let (looking, mut looked) = mpsc::channel::<()>(1);
             for index in 0..servers.all.len() {
                 let watch = watch(Arc::downgrade(&servers), index, looking.clone());
