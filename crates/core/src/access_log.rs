@@ -116,7 +116,7 @@ impl<'a> Record<'a> {
             site: cx.route().map(|route| &*route.site),
             route: cx.route().map(|route| &*route.name),
             upstream: cx.forward.as_ref().map(|forward| &**forward.upstream.name()),
-            server: cx.attempts.server.as_deref(),
+            server: cx.tried().last().map(|server| &**server),
             attempts: cx.attempt(),
             connect: cx.attempts.connect,
             reason: outcome.reason,

@@ -70,8 +70,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Attempts {
     pub(crate) made: u32,
     pub(crate) running: Option<Running>,
-    /// The server of the last attempt, for the log.
-    pub(crate) server: Option<Arc<str>>,
+    /// The servers that were chosen, in order.
+    pub(crate) tried: SmallVec<[Arc<str>; 2]>,
     pub(crate) connect: Option<Duration>,
     pub(crate) first_byte: Option<Duration>,
     pub(crate) upstream_status: Option<StatusCode>,
@@ -240,6 +240,12 @@ impl Context {
     /// Which attempt this is, counted from 1; 0 before the first.
     pub fn attempt(&self) -> u32 {
         self.attempts.made
+    }
+
+    /// The names of the servers that attempts have gone to, in order: the same `Arc`s that [`Peer::name`](crate::Peer::name)
+    /// gave.
+    pub fn tried(&self) -> &[Arc<str>] {
+        &self.attempts.tried
     }
 
     /// What modules have left for each other.

@@ -31,6 +31,10 @@ pub trait Upstream: Send + Sync + 'static {
     fn is_available(&self) -> bool {
         true
     }
+
+    /// No config names this upstream any more. Requests and tunnels that are under way may hold it for hours to come, so
+    /// this is the place to end what it does by itself.
+    fn retire(&self) {}
 }
 
 /// Why there is no peer.

@@ -11,7 +11,10 @@ use headwall_core::client::TrustedProxies;
 use headwall_core::module::{Shared, WarmUp};
 use headwall_core::route::Step;
 use headwall_core::table::NotFound;
-use headwall_core::{BoxError, Build, Metrics, NamedUpstream, Route, Settings, Table};
+use headwall_core::{
+    BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHeader, Route, Settings, Table,
+    Unavailable, Upstream, async_trait,
+};
 use headwall_route::{Rule, Site};
 
 use crate::modules::Modules;
@@ -75,6 +78,16 @@ pub(crate) fn assemble(
     }
 }
 
+/// Stands in for an upstream that could not be built, in a config that will not be used.
+struct Unbuilt;
+
+#[async_trait]
+impl Upstream for Unbuilt {
+    async fn peer(&self, _: &RequestHeader, _: &mut Context) -> Result<Peer, Unavailable> {
+        Err(Unavailable::Failed("it could not be built".into()))
+    }
+}
+
 struct Assembly<'a> {
     config: &'a Config,
     modules: &'a Modules,
@@ -89,10 +102,11 @@ impl Assembly<'_> {
         for upstream in &self.config.upstreams {
             let modules = self.modules;
             let build = |cx: &mut Build<'_>| modules.build_upstream(&upstream.kind, cx);
-            if let Some(built) = self.build(&upstream.kind, &upstream.name, "upstreams", build) {
-                let named = NamedUpstream::new(&upstream.name, built, &self.foundation.metrics);
-                self.upstreams.insert(upstream.name.clone(), Arc::new(named));
-            }
+            let built = self.build(&upstream.kind, &upstream.name, "upstreams", build);
+            // One that cannot be built is one error, not another for each route that uses it.
+            let built = built.unwrap_or_else(|| Arc::new(Unbuilt));
+            let named = NamedUpstream::new(&upstream.name, built, &self.foundation.metrics);
+            self.upstreams.insert(upstream.name.clone(), Arc::new(named));
         }
         self.upstreams.values().cloned().collect()
     }

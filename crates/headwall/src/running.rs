@@ -138,6 +138,8 @@ impl Running {
         let assembled =
             assemble::assemble(&config, &self.modules, &self.foundation).map_err(StartError::Config)?;
         let Assembled { table, upstreams, warm_up: first_looks } = assembled;
+        // Nothing can fail from here on.
+        self.status.retire_all_but(&upstreams);
         warm_up(first_looks).await;
 
         if config.workers.count() != self.config.workers.count() {

@@ -62,6 +62,15 @@ impl Status {
         Ok(Self { draining: AtomicBool::new(false), upstreams: ArcSwap::default(), reloads, metrics })
     }
 
+    /// These upstreams will be all there are: whatever else was at work has had its day.
+    pub(crate) fn retire_all_but(&self, kept: &[Arc<NamedUpstream>]) {
+        for old in self.upstreams.load().iter() {
+            if !kept.iter().any(|kept| Arc::ptr_eq(kept.inner(), old.inner())) {
+                old.inner().retire();
+            }
+        }
+    }
+
     /// A config has been put to work: the first one, or a new one.
     pub(crate) fn serving(&self, upstreams: Vec<Arc<NamedUpstream>>) {
         self.upstreams.store(Arc::new(upstreams));

@@ -1,15 +1,12 @@
 //! How many connections are open, how many may be, and when the last one has gone.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwall_core::metrics::ConnectionMetrics;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, watch};
 
 /// The open connections of a server, over all its listeners. Cloning gives the same count.
 #[derive(Debug, Clone)]
@@ -20,13 +17,9 @@ struct Count {
     open: AtomicUsize,
     closed: Notify,
     metrics: ConnectionMetrics,
-    /// The tasks that speak HTTP, by a number of their own. A tunnel has left this and has a task elsewhere.
-    serving: Mutex<HashMap<u64, AbortHandle>>,
-    next: AtomicU64,
+    /// Turns true when the time of every connection that speaks HTTP is over. Tunnels have tasks of their own.
+    cut: watch::Sender<bool>,
 }
-
-/// Takes a task out of the count's list when it ends, well or by a panic.
-struct Serving(Arc<Count>, u64);
 
 /// One connection's place in the count. It moves with the stream, into a tunnel too.
 #[derive(Debug)]
@@ -39,8 +32,7 @@ impl Connections {
             open: AtomicUsize::new(0),
             closed: Notify::new(),
             metrics,
-            serving: Mutex::default(),
-            next: AtomicU64::new(0),
+            cut: watch::Sender::new(false),
         }))
     }
 
@@ -67,23 +59,18 @@ impl Connections {
 
     /// Cuts every connection that is still speaking HTTP: their time is over.
     pub fn cut(&self) {
-        let serving = std::mem::take(&mut *self.0.serving.lock());
-        for task in serving.into_values() {
-            task.abort();
-        }
+        self.0.cut.send_replace(true);
     }
 
     /// Serves a connection in a task of its own.
     pub(crate) fn serve(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let entry = Serving(self.0.clone(), self.0.next.fetch_add(1, Ordering::Relaxed));
-        let number = entry.1;
-        // Held until the task is listed, so that one that ends at once finds its place in the list.
-        let mut serving = self.0.serving.lock();
-        let task = tokio::spawn(async move {
-            let _entry = entry;
-            work.await;
+        let mut cut = self.0.cut.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
         });
-        serving.insert(number, task.abort_handle());
     }
 
     /// A place for one more, if there is one.
@@ -105,12 +92,6 @@ impl Permit {
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.serving.lock().remove(&self.1);
-    }
-}
-
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.metrics.open.dec();
@@ -127,19 +108,23 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_served_is_listed_while_it_runs_and_can_be_cut() {
+    async fn what_is_served_can_be_cut() {
         let connections = Connections::new(Metrics::new().unwrap().connections());
-        let permit = connections.admit(2).unwrap();
-        connections.serve(async move {
-            let _permit = permit;
-            std::future::pending().await
-        });
-        connections.serve(async {});
-        tokio::task::yield_now().await;
-        assert_eq!(connections.0.serving.lock().len(), 1, "the other one is done");
+        for work in [true, false] {
+            let permit = connections.admit(2).unwrap();
+            connections.serve(async move {
+                let _permit = permit;
+                if work {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+        while connections.open() == 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(connections.open(), 1, "the other one is done");
         connections.cut();
         connections.drained().await;
-        assert!(connections.0.serving.lock().is_empty());
     }
 
     #[tokio::test]

@@ -21,20 +21,21 @@ impl Turns {
         self.order.store(smooth(servers).into());
     }
 
-    /// The server whose turn it is, not one of `tried` if that can be. `None` when there is no server at all.
-    pub(crate) fn take(&self, tried: &[u16]) -> Option<u16> {
+    /// The server whose turn it is, not one that `was_tried` if that can be. `None` when there is no server at all.
+    ///
+    /// A further attempt takes no turn of its own. If it did, then of two servers the dead one would be everybody's first
+    /// choice again.
+    pub(crate) fn take(&self, is_retry: bool, was_tried: impl Fn(u16) -> bool) -> Option<u16> {
         let order = self.order.load();
         if order.is_empty() {
             return None;
         }
-        // A further attempt takes no turn of its own. If it did, then of two servers the dead one would be everybody's
-        // first choice again.
-        let start = match tried {
-            [] => self.next.fetch_add(1, Ordering::Relaxed),
-            [..] => self.next.load(Ordering::Relaxed),
-        };
+        let start = self.next.fetch_add(u32::from(!is_retry) as usize, Ordering::Relaxed);
         let nth = |n: usize| order[(start.wrapping_add(n)) % order.len()];
-        let untried = (0..order.len()).map(nth).find(|server| !tried.contains(server));
+        if !is_retry {
+            return Some(nth(0));
+        }
+        let untried = (0..order.len()).map(nth).find(|&server| !was_tried(server));
         Some(untried.unwrap_or_else(|| nth(0)))
     }
 }
@@ -76,11 +77,13 @@ mod tests {
     #[test]
     fn a_server_that_was_tried_is_passed_over_while_there_is_another() {
         let turns = Turns::default();
-        assert_eq!(turns.take(&[]), None);
+        assert_eq!(turns.take(false, |_| false), None);
         turns.set(&[(0, 1), (1, 1), (2, 1)]);
         for _ in 0..10 {
-            assert_eq!(turns.take(&[0, 2]), Some(1));
+            assert_eq!(turns.take(true, |server| server != 1), Some(1));
         }
-        assert!(turns.take(&[0, 1, 2]).is_some(), "all were tried: any is better than none");
+        assert!(turns.take(true, |_| true).is_some(), "all were tried: any is better than none");
+        let first: Vec<_> = (0..3).filter_map(|_| turns.take(false, |_| true)).collect();
+        assert_eq!(first, [0, 1, 2], "a further attempt has taken no turn");
     }
 }

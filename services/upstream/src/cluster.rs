@@ -47,10 +47,6 @@ struct Target {
     address: Address,
 }
 
-/// The servers that a request has been to.
-#[derive(Clone, Default)]
-struct Tried(Vec<u16>);
-
 impl Cluster {
     pub(crate) fn new(name: &str, settings: &ClusterSettings, metrics: &Metrics) -> Result<Self, BoxError> {
         let mut all = Vec::with_capacity(settings.servers.len());
@@ -104,23 +100,21 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    fn stop_watching(&self) {
+        for task in self.0.tasks.lock().drain(..) {
+            task.abort();
+        }
+    }
+}
+
 #[async_trait]
 impl Upstream for Cluster {
     async fn peer(&self, _: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
         let servers = &*self.0;
-        let is_retry = cx.attempt() > 1;
-        let tried = if is_retry {
-            cx.extensions().get::<Tried>().cloned().unwrap_or_default()
-        } else {
-            Tried::default()
-        };
         let nobody = || Unavailable::NoHealthyServer { retry_after: servers.retry_after };
-        let index = servers.turns.take(&tried.0).ok_or_else(nobody)?;
-        if servers.all.len() > 1 {
-            let mut tried = tried;
-            tried.0.push(index);
-            cx.extensions_mut().insert(tried);
-        }
+        let index =
+            servers.turns.take(cx.attempt() > 1, |index| servers.was_tried(index, cx)).ok_or_else(nobody)?;
         let target = servers.all[usize::from(index)].peer.load();
         Ok(target.as_ref().ok_or_else(nobody)?.peer.clone())
     }
@@ -128,13 +122,18 @@ impl Upstream for Cluster {
     fn is_available(&self) -> bool {
         self.0.all.iter().any(Server::is_usable)
     }
+
+    fn retire(&self) {
+        self.stop_watching();
+        for server in &self.0.all {
+            server.health.forget();
+        }
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for task in self.0.tasks.lock().drain(..) {
-            task.abort();
-        }
+        self.stop_watching();
     }
 }
 
@@ -154,6 +153,14 @@ impl Servers {
         Ok(())
     }
 
+    /// Whether a request has been to a server before.
+    fn was_tried(&self, index: u16, cx: &Context) -> bool {
+        let target = self.all[usize::from(index)].peer.load();
+        target
+            .as_ref()
+            .is_some_and(|target| cx.tried().iter().any(|name| Arc::ptr_eq(name, target.peer.name())))
+    }
+
     fn found(&self, index: usize, address: SocketAddr) {
         let peer = Peer::plain(address).with_idle_timeout(self.idle_timeout);
         self.all[index].peer.store(Some(Arc::new(Target { peer, address: Address::Inet(address) })));
@@ -168,8 +175,9 @@ impl Servers {
     /// Looks a name up. The last good answer stays when there is no new one.
     async fn look_up(&self, index: usize) -> Option<Duration> {
         let ServerAddress::Name(host, port) = &self.all[index].address else { return None };
-        let found =
-            tokio::net::lookup_host((host.as_str(), *port)).await.map(|mut addresses| addresses.next());
+        // One address has to do for now; IPv4 first, because `localhost` is often both and apps listen on one.
+        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let found = found.map(|addresses| addresses.min_by_key(SocketAddr::is_ipv6));
         match found {
             Ok(Some(address)) => {
                 let known = self.all[index].peer.load();

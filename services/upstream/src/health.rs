@@ -174,6 +174,12 @@ impl Health {
         self.show();
     }
 
+    /// Takes the server out of the metrics: nothing is known of it any more.
+    pub(crate) fn forget(&self) {
+        // It is not there when the server was never shown.
+        self.gauges.remove_label_values(&self.labels).unwrap_or_default();
+    }
+
     /// Puts the state into the metrics. Building a config must not: if the config is refused, then the server that runs
     /// under these labels is another one.
     pub(crate) fn show(&self) {

@@ -84,7 +84,7 @@ pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<B
     options.write_timeout = Some(timeouts.send.as_std());
     // The first byte has a deadline of its own (see `await_answer`), so this one must not come before it.
     options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
-    cx.attempts.server = Some(server.clone());
+    cx.attempts.tried.push(server.clone());
     cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
     Ok(http)
 }
