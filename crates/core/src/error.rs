@@ -89,6 +89,14 @@ impl Error {
         Self::Module { module: module.into(), source: source.into() }
     }
 
+    /// What the named module said, unless it passes an error of ours on.
+    pub(crate) fn said_by(module: &str, source: BoxError) -> Self {
+        match source.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(source) => Self::module(module, source),
+        }
+    }
+
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         match self {

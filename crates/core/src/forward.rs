@@ -15,8 +15,25 @@ use smallvec::SmallVec;
 
 use crate::Context;
 
+/// Headers that tell of the client, or of the way its request came.
+const TELLING: [&str; 7] = [
+    "x-real-ip",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "forwarded",
+    "x-request-id",
+];
+
 /// Writes the forward headers of one attempt.
 pub(crate) fn apply(req: &mut RequestHeader, cx: &Context) -> Result<()> {
+    if cx.forward.as_ref().is_some_and(|forward| !forward.forward_headers) {
+        for name in TELLING {
+            req.remove_header(name);
+        }
+        return Ok(());
+    }
     let trusted = cx.peer_is_trusted();
     req.insert_header("X-Real-IP", cx.client_text().clone())?;
     let hops = if trusted { appended(&req.headers, cx.peer_text()) } else { cx.peer_text().clone() };

@@ -10,11 +10,11 @@
 //! or yours, is by itself a complete proxy:
 //!
 //! ```no_run
-//! # use headwall_core::{Gateway, reply::LocalReply, Action, Context, Error, RequestHeader, Service, async_trait};
+//! # use headwall_core::{Gateway, reply::LocalReply, Action, Context, BoxError, RequestHeader, Service, async_trait};
 //! # struct Hello;
 //! # #[async_trait]
 //! # impl Service for Hello {
-//! #     async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+//! #     async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
 //! #         Ok(Action::Reply(LocalReply::text(http::StatusCode::OK, "hello")))
 //! #     }
 //! # }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::metrics::{Metrics, RouteMetrics};
-use crate::{Action, Context, Error, Filter, Flow, Outcome, Phases, Service};
+use crate::{Action, BoxError, Context, Error, Filter, Flow, Outcome, Phases, Service};
 
 /// A service with the filters in front of it. Cloning is cheap and gives the same route.
 #[derive(Clone)]
@@ -87,7 +87,10 @@ impl Route {
     /// Runs the filters, then the service.
     pub(crate) async fn serve(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
         match self.request(req, cx).await? {
-            Flow::Continue => self.service.call(req, cx).await,
+            Flow::Continue => {
+                let action = self.service.call(req, cx).await;
+                action.map_err(|source| Error::said_by(&self.service_name, source))
+            }
             Flow::Reply(reply) => Ok(Action::Reply(reply)),
         }
     }
@@ -97,7 +100,7 @@ impl Route {
         cx.enter(self.clone());
         for step in self.steps_of(Phases::REQUEST) {
             let flow = step.filter.request(req, cx).await;
-            match flow.map_err(|source| Error::module(&step.name, source))? {
+            match flow.map_err(|source| Error::said_by(&step.name, source))? {
                 Flow::Continue => {}
                 reply @ Flow::Reply(_) => return Ok(reply),
             }
@@ -122,7 +125,7 @@ impl Route {
     /// Runs the response hooks, last filter first.
     pub(crate) fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), Error> {
         for step in self.steps_of(Phases::RESPONSE).rev() {
-            step.filter.response(res, cx).map_err(|source| Error::module(&step.name, source))?;
+            step.filter.response(res, cx).map_err(|source| Error::said_by(&step.name, source))?;
         }
         Ok(())
     }
@@ -136,7 +139,7 @@ impl Route {
     ) -> Result<Flow, Error> {
         for step in self.steps_of(Phases::REQUEST_BODY) {
             let flow = step.filter.request_body(piece, end, cx);
-            match flow.map_err(|source| Error::module(&step.name, source))? {
+            match flow.map_err(|source| Error::said_by(&step.name, source))? {
                 Flow::Continue => {}
                 reply @ Flow::Reply(_) => return Ok(reply),
             }
@@ -152,7 +155,7 @@ impl Route {
         cx: &mut Context,
     ) -> Result<(), Error> {
         for step in self.steps_of(Phases::RESPONSE_BODY).rev() {
-            step.filter.response_body(piece, end, cx).map_err(|source| Error::module(&step.name, source))?;
+            step.filter.response_body(piece, end, cx).map_err(|source| Error::said_by(&step.name, source))?;
         }
         Ok(())
     }
@@ -166,8 +169,8 @@ impl Route {
 
 #[async_trait]
 impl Service for Route {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
-        self.serve(req, cx).await
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+        Ok(self.serve(req, cx).await?)
     }
 
     fn describe(&self) -> String {

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::upstream::NamedUpstream;
-use crate::{Context, Error, LocalReply};
+use crate::{BoxError, Context, LocalReply};
 
 /// Ends a route: replies to a request or says where it goes.
 ///
@@ -22,8 +22,9 @@ use crate::{Context, Error, LocalReply};
 /// passed the request. A service may change the head: what it leaves there is what an upstream receives.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {
-    /// Decides what becomes of a request.
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error>;
+    /// Decides what becomes of a request. An `Err` answers it with `500 Internal Server Error`; to refuse it on purpose,
+    /// return [`Action::Reply`].
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError>;
 
     /// One line for `headwall explain`.
     fn describe(&self) -> String {
@@ -33,7 +34,7 @@ pub trait Service: Send + Sync + 'static {
 
 #[async_trait]
 impl<S: Service + ?Sized> Service for Arc<S> {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
         (**self).call(req, cx).await
     }
 
@@ -64,12 +65,14 @@ pub struct Forward {
     /// How many times an attempt may be made in all, at least 1. A further attempt is only made when the one before
     /// could not connect, or when a kept-alive connection turned out to be dead and the method is idempotent.
     pub attempts: u32,
+    /// Whether the upstream is told about the client: `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`. Not for a third party.
+    pub forward_headers: bool,
 }
 
 impl Forward {
     /// Forwards with the default timeouts, trying a second server when the first cannot be connected to.
     pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self { upstream, timeouts: Timeouts::default(), attempts: 2 }
+        Self { upstream, timeouts: Timeouts::default(), attempts: 2, forward_headers: true }
     }
 }
 

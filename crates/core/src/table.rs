@@ -8,7 +8,7 @@ use headwall_route::{InvalidTable, Outcome, Request, RouteTable, Rule, Site, hos
 use http::{HeaderValue, StatusCode, header};
 use pingora_http::RequestHeader;
 
-use crate::{Action, Context, Error, Flow, LocalReply, Route, Service};
+use crate::{Action, BoxError, Context, Flow, LocalReply, Route, Service};
 
 /// Routes by host, path, method, headers and query.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Table {
 
 #[async_trait]
 impl Service for Table {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
         let host = match cx.host().map(host_of).transpose() {
             Ok(host) => host,
             Err(error) => {
@@ -67,7 +67,7 @@ impl Service for Table {
             headers: &req.headers,
         });
         let (miss, reply) = match outcome {
-            Outcome::Found(found) => return found.target.serve(req, cx).await,
+            Outcome::Found(found) => return Ok(found.target.serve(req, cx).await?),
             Outcome::NoSite => (&self.nowhere, LocalReply::error(StatusCode::NOT_FOUND, "no_site")),
             Outcome::NoRoute { site } => (&self.misses[site], not_found()),
             Outcome::MethodNotAllowed { site, allow } => {
@@ -88,7 +88,7 @@ impl Service for Table {
 
 #[async_trait]
 impl Service for NotFound {
-    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
         Ok(Action::Reply(not_found()))
     }
 

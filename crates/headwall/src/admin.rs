@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use headwall_core::{Action, Context, Error, LocalReply, RequestHeader, Service, async_trait};
+use headwall_core::{Action, BoxError, Context, LocalReply, RequestHeader, Service, async_trait};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::status::Status;
@@ -14,14 +14,14 @@ pub(crate) struct Admin(pub(crate) Arc<Status>);
 
 #[async_trait]
 impl Service for Admin {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
         if req.method != Method::GET && req.method != Method::HEAD {
             let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             return Ok(Action::Reply(reply.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))));
         }
         Ok(Action::Reply(match req.uri.path() {
             "/metrics" => {
-                let text = self.0.metrics.render().map_err(|error| Error::module("metrics", error))?;
+                let text = self.0.metrics.render()?;
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 LocalReply::bytes(StatusCode::OK, kind, text)
             }
@@ -30,8 +30,7 @@ impl Service for Admin {
                 let readiness = self.0.readiness();
                 let ready = readiness.status == "ready";
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                let json =
-                    serde_json::to_string(&readiness).map_err(|error| Error::module("readyz", error))?;
+                let json = serde_json::to_string(&readiness)?;
                 LocalReply::json(status, json)
             }
             _ => LocalReply::error(StatusCode::NOT_FOUND, "no_route")

@@ -106,7 +106,8 @@ impl Gateway {
     ///
     /// If the metrics cannot be rendered.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.running.metrics().render().unwrap_or_else(|error| panic!("metrics do not render: {error}"));
+        let text =
+            self.running.metrics().render().unwrap_or_else(|error| panic!("metrics do not render: {error}"));
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 

@@ -77,7 +77,9 @@ impl Provider {
         // The error of a value that is no header does not repeat the value.
         let mut key = HeaderValue::try_from(self.key.expose())?;
         key.set_sensitive(true);
-        let forward = Forward { timeouts: self.timeouts, ..Forward::to(cx.upstream(&self.upstream)?) };
+        let upstream = cx.upstream(&self.upstream)?;
+        // A provider is somebody else: it is not told who asks.
+        let forward = Forward { timeouts: self.timeouts, forward_headers: false, ..Forward::to(upstream) };
         let (host, header) = (self.host.parse()?, self.header.parse()?);
         Ok(Prepared { host, header, key, forward: Arc::new(forward) })
     }
@@ -93,7 +95,7 @@ impl Prepared {
 
 #[async_trait]
 impl Service for ByPath {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
         let Some((provider, target)) = self.find(&req.uri) else {
             let reply = LocalReply::error(StatusCode::NOT_FOUND, "unknown_provider");
             return Ok(Action::Reply(reply.message("There is no such provider.")));

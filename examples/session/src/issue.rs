@@ -42,7 +42,7 @@ impl Module for Issue {
 
 #[async_trait]
 impl Service for Issuer {
-    async fn call(&self, _: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, _: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
         let lifetime = self.lifetime.as_std();
         let token = self.tokens.issue(SystemTime::now(), lifetime);
         let token = token.map_err(|_| Error::module("session", "there is no randomness to be had"))?;

@@ -15,8 +15,8 @@ use garde::Validate;
 use headwall_core::units::UpstreamRef;
 use headwall_core::websocket::Handshake;
 use headwall_core::{
-    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts,
-    Tunnel, TunnelLimits, async_trait,
+    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHeader, Service, Timeouts, Tunnel,
+    TunnelLimits, async_trait,
 };
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -48,6 +48,11 @@ pub struct Api {
     #[serde(default = "default_attempts")]
     #[garde(range(min = 1, max = 10))]
     pub attempts: u32,
+    /// Tells the upstream about the client: `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`. Switch it off for somebody
+    /// else's server, which then gets none of them, not even those that the client has sent. Default: true.
+    #[serde(default = "yes")]
+    #[garde(skip)]
+    pub forward_headers: bool,
     /// Lets WebSocket handshakes become tunnels. Default: they are refused with 403.
     #[serde(default)]
     #[garde(dive)]
@@ -65,7 +70,12 @@ impl Module for Api {
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Service>, BoxError> {
         let upstream = cx.upstream(&self.upstream)?;
-        let forward = Arc::new(Forward { upstream, timeouts: self.timeouts, attempts: self.attempts });
+        let forward = Arc::new(Forward {
+            upstream,
+            timeouts: self.timeouts,
+            attempts: self.attempts,
+            forward_headers: self.forward_headers,
+        });
         let tunnel = self.websocket.map(|limits| Arc::new(Tunnel { forward: forward.clone(), limits }));
         let prefix = Prefix::new(self.strip_prefix.as_deref(), self.add_prefix.as_deref());
         Ok(Arc::new(ApiService { forward, tunnel, prefix }))
@@ -74,7 +84,7 @@ impl Module for Api {
 
 #[async_trait]
 impl Service for ApiService {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
         let handshake = Handshake::of(req);
         self.prefix.rewrite(req);
         let refuse = |status, reason| LocalReply::error(status, reason);
@@ -95,6 +105,10 @@ impl Service for ApiService {
         let websocket = if self.tunnel.is_some() { ", WebSocket too" } else { "" };
         format!("forward to upstream {}{websocket}", self.forward.upstream.name())
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_attempts() -> u32 {

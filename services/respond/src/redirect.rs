@@ -49,7 +49,7 @@ impl Module for Redirect {
 
 #[async_trait]
 impl Service for Redirector {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
         let mut target = String::with_capacity(128);
         for part in &self.parts {
             target.push_str(match part {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwall::{
-    Action, Attempt, BoxError, Build, Context, Error, Filter, Flow, Forward, LocalReply, Metrics, Module,
+    Action, Attempt, BoxError, Build, Context, Filter, Flow, Forward, LocalReply, Metrics, Module,
     NamedUpstream, Outcome, Peer, Phases, RequestHeader, ResponseHeader, Route, Server, Service, Unavailable,
     Upstream, async_trait,
 };
@@ -122,7 +122,7 @@ impl Upstream for One {
 
 #[async_trait]
 impl Service for ToOne {
-    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, Error> {
+    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
         Ok(Action::Forward(self.0.clone()))
     }
 }

@@ -229,10 +229,9 @@ async fn the_origins_answer_comes_back_as_it_is() {
 #[tokio::test]
 async fn forwarded_is_for_those_who_ask_for_it() {
     let origin = Origin::fixed("here").await;
-    for (client, expected) in [
-        ("{}", None),
-        ("{ forwarded: true }", Some("for=127.0.0.1;host=\"app.example.com\";proto=http")),
-    ] {
+    for (client, expected) in
+        [("{}", None), ("{ forwarded: true }", Some("for=127.0.0.1;host=\"app.example.com\";proto=http"))]
+    {
         let yaml = format!(
             "client: {client}\nsites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]\nupstreams: {{ app: {{ servers: [\"${{APP}}\"] }} }}"
         );
@@ -241,5 +240,34 @@ async fn forwarded_is_for_those_who_ask_for_it() {
         call.send().await.assert_status(200);
         let seen = origin.requests().pop().expect("the request");
         assert_eq!(seen.header("forwarded"), expected, "{client}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_server_is_not_told_who_asks() {
+    let origin = Origin::fixed("here").await;
+    let gateway = Gateway::config(
+        "
+        sites: [{ routes: [{ api: { upstream: app, forward_headers: false } }] }]
+        upstreams: { app: { servers: [\"${APP}\"] } }
+        ",
+    )
+    .variable("APP", origin.address())
+    .start()
+    .await;
+    let call =
+        gateway.client().get("/").header("x-forwarded-for", "6.6.6.6").header("forwarded", "for=6.6.6.6");
+    call.send().await.assert_status(200);
+    let seen = origin.requests().pop().expect("the request");
+    let telling = [
+        "x-real-ip",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "forwarded",
+        "x-request-id",
+    ];
+    for name in telling {
+        assert_eq!(seen.header(name), None, "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a reload leaves alone because it did not change: counts of limits, health, connections.
 
-use headwall_testkit::{Fixed, Gateway, Origin};
+use headwall_testkit::{Fixed, Gateway, Message, Origin, WebSocketEcho};
 
 #[tokio::test]
 async fn a_limit_that_did_not_change_keeps_its_counts() {
@@ -109,4 +109,29 @@ async fn counters_go_on_counting() {
         gateway.reload(&config(body)).await.unwrap();
         assert_eq!(gateway.metric(requests), Some(round as f64 + 1.0));
     }
+}
+
+#[tokio::test]
+async fn a_tunnel_does_not_keep_the_checks_of_an_upstream_that_is_gone() {
+    let origin = Origin::builder().route("/ws", WebSocketEcho::new()).route("/health", "ok").start().await;
+    let with_app = "
+        sites: [{ routes: [{ match: { path: /ws }, websocket: { upstream: app } }] }]
+        upstreams: { app: { servers: [\"${APP}\"], health_check: { path: /health, interval: 500ms } } }
+    ";
+    let mut gateway = Gateway::config(with_app).variable("APP", origin.address()).start().await;
+    let mut socket = gateway.client().websocket("/ws").open().await;
+    let up = format!(r#"headwall_upstream_server_up{{server="{}",upstream="app"}}"#, origin.address());
+    assert_eq!(gateway.metric(&up), Some(1.0));
+    origin.reached(3).await; // the first look, the handshake, and a check that came by itself
+
+    gateway.reload("sites: [{ routes: [{ respond: {} }] }]").await.unwrap();
+    assert_eq!(gateway.metric(&up), None, "nothing is known of it any more");
+    let checks = origin.hits_of("/health");
+    // Two intervals of a clock that runs while the socket speaks.
+    let since = tokio::time::Instant::now();
+    while since.elapsed() < std::time::Duration::from_millis(1_200) {
+        socket.send(Message::text("still here")).await;
+        assert_eq!(socket.text().await, "still here");
+    }
+    assert!(origin.hits_of("/health") <= checks + 1, "at most one that was under way");
 }

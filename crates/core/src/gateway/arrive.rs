@@ -51,7 +51,7 @@ pub(super) async fn decide<S: Service>(
     if let Err(reply) = check(req, raw_head, &current.settings).and_then(|()| normalise(req)) {
         return Ok(Action::Reply(*reply));
     }
-    current.service.call(req, cx).await
+    current.service.call(req, cx).await.map_err(|source| Error::said_by("service", source))
 }
 
 /// Where the other end is, when no accept loop of ours has told.

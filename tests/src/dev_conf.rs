@@ -1,4 +1,0 @@
-//! Temporary.
-mod answers;
-mod deployments;
-mod real_peers;

@@ -1,9 +1,0 @@
-//! Temporary.
-mod client_limits;
-mod errors;
-mod filters;
-mod forwarding;
-mod logs;
-mod metrics;
-mod routing;
-mod streaming;

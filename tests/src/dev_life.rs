@@ -1,6 +1,0 @@
-//! Temporary.
-mod command_line;
-mod health;
-mod reload;
-mod shutdown;
-mod websocket;
