@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::poll_fn;
 use headwall::{
-    Action, BoxError, Build, Context, LocalReply, Module, RequestHeader, Server, Service, async_trait,
+    Action, BoxError, Build, Context, LocalReply, Module, RequestHead, Server, Service, async_trait,
 };
 use headwall_testkit::{Feeds, Gateway, Origin, eventually};
 use http::{HeaderValue, Method, StatusCode};
@@ -159,7 +159,7 @@ impl Room {
 
 #[async_trait]
 impl Service for Room {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         Ok(Action::Reply(match (&req.method, req.uri.path()) {
             (&Method::GET, "/listen") => self.listen(),
             (&Method::GET, "/end") => LocalReply::stream(

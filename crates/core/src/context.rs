@@ -11,12 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use pingora_http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::client::TrustedProxies;
 use crate::connection::{Connection, address_text};
 use crate::error::Failure;
+use crate::forward::X_REQUEST_ID;
+use crate::head::RequestHead;
 use crate::service::Forward;
 use crate::upstream::{Attempt, Lease};
 use crate::{Error, LocalReply, Route};
@@ -151,7 +152,7 @@ impl Context {
     }
 
     /// Takes in what the head says, as far as its sender is to be believed.
-    pub(crate) fn learn(&mut self, req: &RequestHeader, trusted: &TrustedProxies, wants_forwarded: bool) {
+    pub(crate) fn learn(&mut self, req: &RequestHead, trusted: &TrustedProxies, wants_forwarded: bool) {
         self.wants_forwarded = wants_forwarded;
         self.peer_trusted = trusted.trusts(self.peer.ip());
         if self.peer_trusted {
@@ -182,7 +183,7 @@ impl Context {
 
     /// A trusted proxy's request id, if it is short and plain enough to be written into logs as it is.
     fn believed_request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let id = headers.get("x-request-id").filter(|_| self.peer_trusted)?;
+        let id = headers.get(&X_REQUEST_ID).filter(|_| self.peer_trusted)?;
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
         (!id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(plain)).then(|| id.clone())
     }
@@ -354,8 +355,8 @@ mod tests {
         for (sent, kept) in
             [("abc-123", true), ("a b", false), ("a\"b", false), ("", false), (&"x".repeat(129), false)]
         {
-            let mut req = RequestHeader::build("GET", b"/", None).unwrap();
-            req.insert_header("X-Request-Id", sent).unwrap();
+            let mut req = crate::head::tests::request("GET", "/");
+            req.headers.insert("x-request-id", sent.parse().unwrap());
             let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
             cx.learn(&req, &trusted, false);
             assert_eq!(cx.request_id() == sent, kept, "{sent:?}");
@@ -366,10 +367,10 @@ mod tests {
     fn a_tunnel_does_not_keep_the_buffer_of_its_head() {
         let head = Bytes::from(b"/ws app.example.com abc-123".to_vec());
         let text = |range| HeaderValue::from_maybe_shared(head.slice(range)).unwrap();
-        let mut req = RequestHeader::build("GET", b"/", None).unwrap();
-        req.set_uri(Uri::from_maybe_shared(head.slice(..3)).unwrap());
-        req.insert_header(HOST, text(4..19)).unwrap();
-        req.insert_header("X-Request-Id", text(20..27)).unwrap();
+        let mut req = crate::head::tests::request("GET", "/");
+        req.uri = Uri::from_maybe_shared(head.slice(..3)).unwrap();
+        req.headers.insert(HOST, text(4..19));
+        req.headers.insert("x-request-id", text(20..27));
         let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
         cx.learn(&req, &TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]), false);
         drop(req);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
-use pingora_http::{RequestHeader, ResponseHeader};
 
+use crate::head::{RequestHead, ResponseHead};
 use crate::reply::LocalReply;
 use crate::{BoxError, Context};
 
@@ -35,12 +35,12 @@ pub trait Filter: Send + Sync + 'static {
     }
 
     /// Before the route's service sees the request. May change its head, wait, or answer it.
-    async fn request(&self, _req: &mut RequestHeader, _cx: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, _req: &mut RequestHead, _cx: &mut Context) -> Result<Flow, BoxError> {
         Ok(Flow::Continue)
     }
 
     /// Before the head of the response is sent to the client.
-    fn response(&self, _res: &mut ResponseHeader, _cx: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, _res: &mut ResponseHead, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
 

@@ -7,67 +7,70 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora_error::Result;
-use pingora_http::{RequestHeader, ResponseHeader};
 use smallvec::SmallVec;
 
 use crate::Context;
 
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
 /// Headers that tell of the client, or of the way its request came.
-const TELLING: [&str; 7] = [
-    "x-real-ip",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "forwarded",
-    "x-request-id",
+static TELLING: [&HeaderName; 7] = [
+    &X_REAL_IP,
+    &X_FORWARDED_FOR,
+    &X_FORWARDED_PROTO,
+    &X_FORWARDED_HOST,
+    &X_FORWARDED_PORT,
+    &FORWARDED,
+    &X_REQUEST_ID,
 ];
 
 /// Writes the forward headers of one attempt.
-pub(crate) fn apply(req: &mut RequestHeader, cx: &Context) -> Result<()> {
+pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
     if cx.forward.as_ref().is_some_and(|forward| !forward.forward_headers) {
         for name in TELLING {
-            req.remove_header(name);
+            headers.remove(name);
         }
-        return Ok(());
+        return;
     }
     let trusted = cx.peer_is_trusted();
-    req.insert_header("X-Real-IP", cx.client_text().clone())?;
-    let hops = if trusted { appended(&req.headers, cx.peer_text()) } else { cx.peer_text().clone() };
-    req.insert_header("X-Forwarded-For", hops)?;
-    if !(trusted && req.headers.contains_key("x-forwarded-proto")) {
-        req.insert_header("X-Forwarded-Proto", HeaderValue::from_static(cx.scheme()))?;
+    headers.insert(&X_REAL_IP, cx.client_text().clone());
+    let hops = if trusted { appended(headers, cx.peer_text()) } else { cx.peer_text().clone() };
+    headers.insert(&X_FORWARDED_FOR, hops);
+    if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
+        headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(cx.scheme()));
     }
-    if !(trusted && req.headers.contains_key("x-forwarded-host")) {
+    if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
         match cx.host_text() {
-            Some(host) => req.insert_header("X-Forwarded-Host", host.clone())?,
-            None => drop(req.remove_header("x-forwarded-host")),
+            Some(host) => drop(headers.insert(&X_FORWARDED_HOST, host.clone())),
+            None => drop(headers.remove(&X_FORWARDED_HOST)),
         }
     }
     if !trusted {
-        req.remove_header("x-forwarded-port");
-        req.remove_header("forwarded");
+        headers.remove(&X_FORWARDED_PORT);
+        headers.remove(FORWARDED);
     }
     if cx.wants_forwarded() {
-        req.append_header("Forwarded", forwarded(cx))?;
+        headers.append(FORWARDED, forwarded(cx));
     }
-    req.insert_header("X-Request-Id", cx.request_id_text().clone())?;
-    Ok(())
+    headers.insert(&X_REQUEST_ID, cx.request_id_text().clone());
 }
 
 /// Drops from a response what its server said to this hop alone. What frames the body stays for Pingora to read.
-pub(crate) fn end_hop(res: &mut ResponseHeader) {
-    for name in nominated(&res.headers) {
-        res.remove_header(&name);
+pub(crate) fn end_hop(headers: &mut HeaderMap) {
+    for name in nominated(headers) {
+        headers.remove(name);
     }
-    for name in [CONNECTION, UPGRADE] {
-        res.remove_header(&name);
-    }
-    for name in ["keep-alive", "proxy-connection"] {
-        res.remove_header(name);
+    for name in [&CONNECTION, &UPGRADE, &KEEP_ALIVE, &PROXY_CONNECTION] {
+        headers.remove(name);
     }
 }
 
@@ -85,7 +88,7 @@ pub(crate) fn nominated(headers: &HeaderMap) -> SmallVec<[HeaderName; 2]> {
 /// The hops named so far, over all lines, and this one.
 fn appended(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
     let mut hops = Vec::with_capacity(64);
-    for line in headers.get_all("x-forwarded-for") {
+    for line in headers.get_all(&X_FORWARDED_FOR) {
         if !line.is_empty() {
             hops.extend_from_slice(line.as_bytes());
             hops.extend_from_slice(b", ");
@@ -115,29 +118,29 @@ mod tests {
     use crate::context::Arrival;
 
     fn forwarded_by(peer: &str, trusted: &[&str], sent: &[(&'static str, &str)]) -> HeaderMap {
-        let mut req = RequestHeader::build("GET", b"/", None).unwrap();
-        req.insert_header("Host", "app.example.com").unwrap();
+        let mut req = crate::head::tests::request("GET", "/");
+        req.headers.insert("host", HeaderValue::from_static("app.example.com"));
         for (name, value) in sent {
-            req.append_header(*name, *value).unwrap();
+            req.headers.append(*name, value.parse().unwrap());
         }
         let trusted = TrustedProxies::new(trusted.iter().map(|network| network.parse().unwrap()));
         let arrival = Arrival { peer: format!("{peer}:4711").parse().unwrap(), secure: false };
         let mut cx = Context::new(arrival);
         cx.learn(&req, &trusted, true);
-        apply(&mut req, &cx).unwrap();
-        req.headers.clone()
+        apply(&mut req.headers, &cx);
+        req.headers
     }
 
     #[test]
     fn an_untrusted_client_is_not_believed() {
         let sent = [
-            ("X-Forwarded-For", "6.6.6.6"),
-            ("X-Real-IP", "6.6.6.6"),
-            ("X-Forwarded-Proto", "https"),
-            ("X-Forwarded-Host", "evil.example"),
-            ("X-Forwarded-Port", "1"),
-            ("Forwarded", "for=6.6.6.6"),
-            ("X-Request-Id", "chosen-by-the-client"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-real-ip", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-port", "1"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x-request-id", "chosen-by-the-client"),
         ];
         let headers = forwarded_by("192.0.2.1", &[], &sent);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
@@ -152,11 +155,11 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_appended_to() {
         let sent = [
-            ("X-Forwarded-For", "6.6.6.6"),
-            ("X-Forwarded-For", "198.51.100.1"),
-            ("X-Forwarded-Proto", "https"),
-            ("X-Forwarded-Host", "www.example.com"),
-            ("X-Request-Id", "kept-42"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "www.example.com"),
+            ("x-request-id", "kept-42"),
         ];
         let headers = forwarded_by("10.0.0.1", &["10.0.0.0/8"], &sent);
         assert_eq!(headers["x-forwarded-for"], "6.6.6.6, 198.51.100.1, 10.0.0.1");

@@ -10,7 +10,7 @@
 //! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
-//! | `response_filter` | filters, last one first | [`exchange`] |
+//! | `response_filter` | what concerned one hop is dropped; filters, last one first | [`exchange`] |
 //! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
 //! | `logging` | metrics, access log, the filters' log hooks | [`exit`] |
 //!
@@ -39,7 +39,7 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::client::TrustedProxies;
-use crate::{Action, Context, Metrics, Service, forward, websocket};
+use crate::{Action, Context, Metrics, Service, forward, head, websocket};
 
 /// Runs a service on Pingora.
 pub struct Gateway<S> {
@@ -207,10 +207,13 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     async fn upstream_request_filter(
         &self,
         _: &mut Session,
-        req: &mut RequestHeader,
+        header: &mut RequestHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        forward::apply(req, &exchange.cx)
+        let mut req = head::take_request(header);
+        forward::apply(&mut req.headers, &exchange.cx);
+        *header = req.into();
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -226,24 +229,27 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
-        res: &mut ResponseHeader,
+        header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        exchange::answered(&mut exchange.cx, res);
-        forward::end_hop(res);
+        exchange::answered(&mut exchange.cx, header.status);
         Ok(())
     }
 
     async fn response_filter(
         &self,
         session: &mut Session,
-        res: &mut ResponseHeader,
+        header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
         if *self.stage.borrow() > Stage::Serving {
             session.set_keepalive(None);
         }
-        exchange::response(session.req_header().version, res, &mut exchange.cx)
+        let mut res = head::take_response(header);
+        forward::end_hop(&mut res.headers);
+        exchange::response(session.req_header().version, &mut res, &mut exchange.cx)?;
+        *header = res.into();
+        Ok(())
     }
 
     fn response_body_filter(

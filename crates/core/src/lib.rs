@@ -10,11 +10,11 @@
 //! or yours, is by itself a complete proxy:
 //!
 //! ```no_run
-//! # use headwall_core::{Gateway, reply::LocalReply, Action, Context, BoxError, RequestHeader, Service, async_trait};
+//! # use headwall_core::{Gateway, reply::LocalReply, Action, Context, BoxError, RequestHead, Service, async_trait};
 //! # struct Hello;
 //! # #[async_trait]
 //! # impl Service for Hello {
-//! #     async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+//! #     async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
 //! #         Ok(Action::Reply(LocalReply::text(http::StatusCode::OK, "hello")))
 //! #     }
 //! # }
@@ -34,6 +34,7 @@ pub mod error;
 pub mod filter;
 pub mod forward;
 pub mod gateway;
+mod head;
 pub mod metrics;
 pub mod module;
 pub mod reply;
@@ -44,12 +45,12 @@ pub mod upstream;
 pub mod websocket;
 
 pub use async_trait::async_trait;
-pub use pingora_http::{RequestHeader, ResponseHeader};
 
 pub use context::Context;
 pub use error::{BoxError, Error};
 pub use filter::{Filter, Flow, Outcome, Phases};
 pub use gateway::{Current, Gateway, Settings, Stage, Swap};
+pub use head::{RequestHead, ResponseHead};
 pub use headwall_units as units;
 pub use metrics::Metrics;
 pub use module::{Build, Module};

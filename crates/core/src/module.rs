@@ -23,7 +23,7 @@ use crate::{BoxError, Metrics, NamedUpstream};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use headwall_core::{async_trait, BoxError, Build, Context, Filter, Module, ResponseHeader};
+/// use headwall_core::{async_trait, BoxError, Build, Context, Filter, Module, ResponseHead};
 ///
 /// /// Tells the client who was here.
 /// #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema, garde::Validate)]
@@ -45,8 +45,9 @@ use crate::{BoxError, Metrics, NamedUpstream};
 /// struct Sign(http::HeaderValue);
 ///
 /// impl Filter for Sign {
-///     fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
-///         Ok(res.insert_header("X-Signature", self.0.clone())?)
+///     fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
+///         res.headers.insert("x-signature", self.0.clone());
+///         Ok(())
 ///     }
 /// }
 /// ```

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pingora_http::{RequestHeader, ResponseHeader};
 
+use crate::head::{RequestHead, ResponseHead};
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::{Action, BoxError, Context, Error, Filter, Flow, Outcome, Phases, Service};
 
@@ -85,7 +85,7 @@ impl Route {
     }
 
     /// Runs the filters, then the service.
-    pub(crate) async fn serve(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, Error> {
+    pub(crate) async fn serve(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, Error> {
         match self.request(req, cx).await? {
             Flow::Continue => {
                 let action = self.service.call(req, cx).await;
@@ -96,7 +96,7 @@ impl Route {
     }
 
     /// Enters the route and runs the request hooks, first filter first.
-    pub(crate) async fn request(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Flow, Error> {
+    pub(crate) async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, Error> {
         cx.enter(self.clone());
         for step in self.steps_of(Phases::REQUEST) {
             let flow = step.filter.request(req, cx).await;
@@ -123,7 +123,7 @@ impl Route {
     }
 
     /// Runs the response hooks, last filter first.
-    pub(crate) fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), Error> {
+    pub(crate) fn response(&self, res: &mut ResponseHead, cx: &mut Context) -> Result<(), Error> {
         for step in self.steps_of(Phases::RESPONSE).rev() {
             step.filter.response(res, cx).map_err(|source| Error::said_by(&step.name, source))?;
         }
@@ -169,7 +169,7 @@ impl Route {
 
 #[async_trait]
 impl Service for Route {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         Ok(self.serve(req, cx).await?)
     }
 

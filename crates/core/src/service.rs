@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use garde::Validate;
 use headwall_units::Duration;
-use pingora_http::RequestHeader;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::head::RequestHead;
 use crate::upstream::NamedUpstream;
 use crate::{BoxError, Context, LocalReply};
 
@@ -24,7 +24,7 @@ use crate::{BoxError, Context, LocalReply};
 pub trait Service: Send + Sync + 'static {
     /// Decides what becomes of a request. An `Err` answers it with `500 Internal Server Error`; to refuse it on purpose,
     /// return [`Action::Reply`].
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError>;
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError>;
 
     /// One line for `headwall explain`.
     fn describe(&self) -> String {
@@ -34,7 +34,7 @@ pub trait Service: Send + Sync + 'static {
 
 #[async_trait]
 impl<S: Service + ?Sized> Service for Arc<S> {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         (**self).call(req, cx).await
     }
 

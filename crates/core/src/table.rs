@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use headwall_route::{InvalidTable, Outcome, Request, RouteTable, Rule, Site, host_of};
 use http::{HeaderValue, StatusCode, header};
-use pingora_http::RequestHeader;
 
+use crate::head::RequestHead;
 use crate::{Action, BoxError, Context, Flow, LocalReply, Route, Service};
 
 /// Routes by host, path, method, headers and query.
@@ -49,7 +49,7 @@ impl Table {
 
 #[async_trait]
 impl Service for Table {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         let host = match cx.host().map(host_of).transpose() {
             Ok(host) => host,
             Err(error) => {
@@ -88,7 +88,7 @@ impl Service for Table {
 
 #[async_trait]
 impl Service for NotFound {
-    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         Ok(Action::Reply(not_found()))
     }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::StatusCode;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora_http::RequestHeader;
 
 use crate::error::Failure;
+use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
@@ -22,7 +22,7 @@ use crate::{Context, Metrics};
 #[async_trait]
 pub trait Upstream: Send + Sync + 'static {
     /// Where this attempt goes. [`Context::attempt`] tells how many came before.
-    async fn peer(&self, req: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable>;
+    async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable>;
 
     /// How an attempt ended: the place for passive health and load figures.
     fn finished(&self, _attempt: &Attempt<'_>) {}

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use headwall_core::{Action, BoxError, Context, LocalReply, RequestHeader, Service, async_trait};
+use headwall_core::{Action, BoxError, Context, LocalReply, RequestHead, Service, async_trait};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::status::Status;
@@ -14,7 +14,7 @@ pub(crate) struct Admin(pub(crate) Arc<Status>);
 
 #[async_trait]
 impl Service for Admin {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         if req.method != Method::GET && req.method != Method::HEAD {
             let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             return Ok(Action::Reply(reply.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))));

@@ -12,8 +12,8 @@ use headwall_core::module::{Shared, WarmUp};
 use headwall_core::route::Step;
 use headwall_core::table::NotFound;
 use headwall_core::{
-    BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHeader, Route, Settings, Table,
-    Unavailable, Upstream, async_trait,
+    BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHead, Route, Settings, Table, Unavailable,
+    Upstream, async_trait,
 };
 use headwall_route::{Rule, Site};
 
@@ -83,7 +83,7 @@ struct Unbuilt;
 
 #[async_trait]
 impl Upstream for Unbuilt {
-    async fn peer(&self, _: &RequestHeader, _: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, _: &RequestHead, _: &mut Context) -> Result<Peer, Unavailable> {
         Err(Unavailable::Failed("it could not be built".into()))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use headwall_config::{Config, Report, Site, Slot};
-use headwall_core::{RequestHeader, Route, websocket::Handshake};
+use headwall_core::{Route, websocket::Handshake};
 use headwall_route::{Outcome, Position, Request, RouteTable, Verdict, host_of, normalise};
 use http::{HeaderMap, Method, Uri};
 
@@ -115,12 +115,9 @@ impl Answer {
     }
 
     fn upgrade(&mut self, question: &Question) {
-        let Ok(mut req) = RequestHeader::build(question.method.clone(), b"/", None) else { return };
-        for (name, value) in &question.headers {
-            if req.append_header(name, value.clone()).is_err() {
-                return;
-            }
-        }
+        let (mut req, ()) = http::Request::new(()).into_parts();
+        req.method = question.method.clone();
+        req.headers = question.headers.clone();
         match Handshake::of(&req) {
             Handshake::None => {}
             Handshake::Valid => self.line("websocket", "a well-formed handshake"),

@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use headwall::{async_trait, BoxError, Build, Context, Filter, Flow, LocalReply, Module, RequestHeader};
+//! # use headwall::{async_trait, BoxError, Build, Context, Filter, Flow, LocalReply, Module, RequestHead};
 //! # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, garde::Validate)]
 //! # #[garde(allow_unvalidated)]
 //! # struct Loyalty { header: String }

@@ -14,14 +14,14 @@ use crate::Client;
 /// The whole gateway is at work: routes, filters, replies, even upstreams; only the client's end is not a socket.
 ///
 /// ```
-/// use headwall::{Action, Context, BoxError, LocalReply, RequestHeader, Service, async_trait};
+/// use headwall::{Action, Context, BoxError, LocalReply, RequestHead, Service, async_trait};
 /// use headwall_testkit::in_memory;
 ///
 /// struct Teapot;
 ///
 /// #[async_trait]
 /// impl Service for Teapot {
-///     async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+///     async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
 ///         Ok(Action::Reply(LocalReply::text(http::StatusCode::IM_A_TEAPOT, "short and stout")))
 ///     }
 /// }

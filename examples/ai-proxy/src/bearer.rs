@@ -5,7 +5,7 @@ use std::sync::Arc;
 use garde::Validate;
 use headwall::units::Secret;
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -38,10 +38,10 @@ impl Filter for Guard {
         Phases::REQUEST
     }
 
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         if req.headers.get(AUTHORIZATION).and_then(bearer_token).is_some_and(|token| self.knows(token)) {
             // It has done its work. Nobody behind the proxy is to have it.
-            req.remove_header(&AUTHORIZATION);
+            req.headers.remove(AUTHORIZATION);
             return Ok(Flow::Continue);
         }
         let reply = LocalReply::error(StatusCode::UNAUTHORIZED, "wrong_token");

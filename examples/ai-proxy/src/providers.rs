@@ -6,7 +6,7 @@ use std::sync::Arc;
 use garde::Validate;
 use headwall::units::{Secret, UpstreamRef};
 use headwall::{
-    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHeader, Service, Timeouts,
+    Action, BoxError, Build, Context, Error, Forward, LocalReply, Module, RequestHead, Service, Timeouts,
     async_trait,
 };
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -86,16 +86,17 @@ impl Provider {
 }
 
 impl Prepared {
-    fn put_into(&self, req: &mut RequestHeader, target: String) -> Result<(), BoxError> {
-        req.set_uri(Uri::try_from(target)?);
-        req.insert_header(header::HOST, self.host.clone())?;
-        Ok(req.insert_header(&self.header, self.key.clone())?)
+    fn put_into(&self, req: &mut RequestHead, target: String) -> Result<(), BoxError> {
+        req.uri = Uri::try_from(target)?;
+        req.headers.insert(header::HOST, self.host.clone());
+        req.headers.insert(&self.header, self.key.clone());
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Service for ByPath {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         let Some((provider, target)) = self.find(&req.uri) else {
             let reply = LocalReply::error(StatusCode::NOT_FOUND, "unknown_provider");
             return Ok(Action::Reply(reply.message("There is no such provider.")));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use garde::Validate;
 use headwall::units::Size;
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
 use http::{StatusCode, header};
 use schemars::JsonSchema;
@@ -43,7 +43,7 @@ impl Filter for DiscordConnect {
         Phases::REQUEST | Phases::WHOLE_REQUEST_BODY
     }
 
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         let text = |name| req.headers.get(name).and_then(|value| value.to_str().ok());
         let media_type = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next());
         if !media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json")) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall::{
-    BoxError, Build, Context, LocalReply, Module, Peer, RequestHeader, Unavailable, Upstream, async_trait,
+    BoxError, Build, Context, LocalReply, Module, Peer, RequestHead, Unavailable, Upstream, async_trait,
 };
 use http::{HeaderName, StatusCode};
 use schemars::JsonSchema;
@@ -77,7 +77,7 @@ impl Module for Containers {
 
 #[async_trait]
 impl Upstream for ByCaller {
-    async fn peer(&self, req: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
         // From anybody but a trusted proxy the header is an invention.
         let told = req.headers.get(&self.caller).filter(|_| cx.peer_is_trusted());
         let caller = told.and_then(|name| name.to_str().ok());

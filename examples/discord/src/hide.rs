@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use garde::Validate;
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHeader, ResponseHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, ResponseHead, async_trait,
 };
 use http::header;
 use schemars::JsonSchema;
@@ -40,16 +40,16 @@ impl Filter for Veil {
     }
 
     /// A compressed answer could not be looked into.
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
-        req.remove_header(&header::ACCEPT_ENCODING);
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
+        req.headers.remove(header::ACCEPT_ENCODING);
         Ok(Flow::Continue)
     }
 
-    fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, res: &mut ResponseHead, cx: &mut Context) -> Result<(), BoxError> {
         let Some(Container(address)) = cx.extensions().get() else { return Ok(()) };
         let telling = res.headers.iter().filter(|(_, value)| find(value.as_bytes(), address).is_some());
         for name in telling.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            res.remove_header(&name);
+            res.headers.remove(&name);
         }
         Ok(())
     }

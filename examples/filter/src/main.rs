@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHeader, ResponseHeader, Server,
-    async_trait,
+    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, ResponseHead, Server, async_trait,
 };
 use http::{HeaderName, HeaderValue, header};
 use prometheus::IntCounter;
@@ -85,7 +84,7 @@ impl Filter for LoyaltyFilter {
         Phases::REQUEST | Phases::RESPONSE
     }
 
-    async fn request(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         let stamps = cookie(req, &self.cookie).and_then(|text| text.parse().ok()).unwrap_or(0);
         let (tier, visits) =
             if stamps >= self.gold_from { (Tier::Gold, &self.golden) } else { (Tier::Guest, &self.guests) };
@@ -94,19 +93,20 @@ impl Filter for LoyaltyFilter {
         Ok(Flow::Continue)
     }
 
-    fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, res: &mut ResponseHead, cx: &mut Context) -> Result<(), BoxError> {
         let tier = match cx.extensions().get() {
             Some(Tier::Gold) => "gold",
             Some(Tier::Guest) => "guest",
             // A filter before this one has refused the request.
             None => return Ok(()),
         };
-        Ok(res.insert_header(&self.header, HeaderValue::from_static(tier))?)
+        res.headers.insert(&self.header, HeaderValue::from_static(tier));
+        Ok(())
     }
 }
 
 /// The value of a cookie (RFC 6265, 5.4).
-fn cookie<'a>(req: &'a RequestHeader, name: &str) -> Option<&'a str> {
+fn cookie<'a>(req: &'a RequestHead, name: &str) -> Option<&'a str> {
     let lines = req.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';'));
     pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall::{BoxError, Build, Context, Module, Peer, RequestHeader, Unavailable, Upstream, async_trait};
+use headwall::{BoxError, Build, Context, Module, Peer, RequestHead, Unavailable, Upstream, async_trait};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ impl Module for Hashed {
 
 #[async_trait]
 impl Upstream for ByHash {
-    async fn peer(&self, req: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
         let mut hasher = DefaultHasher::new();
         req.headers.get(&self.header).map(HeaderValue::as_bytes).hash(&mut hasher);
         // Attempts count from 1: the next one goes to the next server.

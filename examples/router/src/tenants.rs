@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall::{Action, BoxError, Build, Context, Module, RequestHeader, Service, async_trait};
+use headwall::{Action, BoxError, Build, Context, Module, RequestHead, Service, async_trait};
 use headwall_api::Api;
 use http::HeaderName;
 use schemars::JsonSchema;
@@ -49,7 +49,7 @@ impl Module for Tenants {
 
 #[async_trait]
 impl Service for ByTenant {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         let tenant = req.headers.get(&self.header).and_then(|name| name.to_str().ok());
         let service = tenant.and_then(|name| self.services.get(name)).unwrap_or(&self.otherwise);
         service.call(req, cx).await

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use garde::Validate;
 use headwall::units::Secret;
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
 use http::{StatusCode, header};
 use schemars::JsonSchema;
@@ -40,7 +40,7 @@ impl Filter for Checker {
     }
 
     /// Runs before the upgrade: filters see a handshake like any other request.
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         let now = SystemTime::now();
         if in_query(req).or_else(|| in_cookie(req)).is_some_and(|token| self.0.is_good(token, now)) {
             return Ok(Flow::Continue);
@@ -53,11 +53,11 @@ impl Filter for Checker {
 }
 
 /// For clients that cannot set headers and have no cookies. The access log leaves the value of `token` out.
-fn in_query(req: &RequestHeader) -> Option<&str> {
+fn in_query(req: &RequestHead) -> Option<&str> {
     req.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
-fn in_cookie(req: &RequestHeader) -> Option<&str> {
+fn in_cookie(req: &RequestHead) -> Option<&str> {
     let lines = req.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';'));
     pairs.find_map(|pair| pair.trim().strip_prefix("session="))

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use garde::Validate;
 use headwall::units::{Duration, Secret};
 use headwall::{
-    Action, BoxError, Build, Context, Error, LocalReply, Module, RequestHeader, Service, async_trait,
+    Action, BoxError, Build, Context, Error, LocalReply, Module, RequestHead, Service, async_trait,
 };
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
@@ -42,7 +42,7 @@ impl Module for Issue {
 
 #[async_trait]
 impl Service for Issuer {
-    async fn call(&self, _: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, _: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         let lifetime = self.lifetime.as_std();
         let token = self.tokens.issue(SystemTime::now(), lifetime);
         let token = token.map_err(|_| Error::module("session", "there is no randomness to be had"))?;

@@ -15,7 +15,7 @@ use garde::Validate;
 use headwall_core::units::UpstreamRef;
 use headwall_core::websocket::Handshake;
 use headwall_core::{
-    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHeader, Service, Timeouts, Tunnel,
+    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHead, Service, Timeouts, Tunnel,
     TunnelLimits, async_trait,
 };
 use http::StatusCode;
@@ -84,7 +84,7 @@ impl Module for Api {
 
 #[async_trait]
 impl Service for ApiService {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         let handshake = Handshake::of(req);
         self.prefix.rewrite(req);
         let refuse = |status, reason| LocalReply::error(status, reason);

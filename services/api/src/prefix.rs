@@ -1,6 +1,6 @@
 //! Exchanges the front of a path.
 
-use headwall_core::RequestHeader;
+use headwall_core::RequestHead;
 use http::Uri;
 
 /// What to take off a path and what to put there. Whole path elements only: `/api` is not a prefix of `/apis`.
@@ -18,14 +18,14 @@ impl Prefix {
     }
 
     /// Rewrites the request's path; the query stays.
-    pub(crate) fn rewrite(&self, req: &mut RequestHeader) {
+    pub(crate) fn rewrite(&self, req: &mut RequestHead) {
         if self.strip.is_empty() && self.add.is_empty() {
             return;
         }
         let Some(target) = self.applied(req.uri.path(), req.uri.query()) else { return };
         // Parts of a valid target make a valid target.
         if let Ok(uri) = Uri::try_from(target) {
-            req.set_uri(uri);
+            req.uri = uri;
         }
     }
 
@@ -71,7 +71,7 @@ mod tests {
             (None, None, "/users", "/users"),
         ];
         for (strip, add, path, expected) in rows {
-            let mut req = RequestHeader::build("GET", path.as_bytes(), None).unwrap();
+            let (mut req, ()) = http::Request::get(path).body(()).unwrap().into_parts();
             Prefix::new(strip, add).rewrite(&mut req);
             assert_eq!(req.uri, expected, "{path} - {strip:?} + {add:?}");
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall_core::{
-    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHeader, ResponseHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, ResponseHead, async_trait,
 };
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,29 +71,13 @@ impl Filter for Editor {
         request | response
     }
 
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
-        for name in &self.request.remove {
-            req.remove_header(name);
-        }
-        for (name, value) in &self.request.set {
-            req.insert_header(name, value.clone())?;
-        }
-        for (name, value) in &self.request.add {
-            req.append_header(name, value.clone())?;
-        }
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
+        self.request.apply(&mut req.headers);
         Ok(Flow::Continue)
     }
 
-    fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
-        for name in &self.response.remove {
-            res.remove_header(name);
-        }
-        for (name, value) in &self.response.set {
-            res.insert_header(name, value.clone())?;
-        }
-        for (name, value) in &self.response.add {
-            res.append_header(name, value.clone())?;
-        }
+    fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
+        self.response.apply(&mut res.headers);
         Ok(())
     }
 }
@@ -107,6 +91,18 @@ impl Prepared {
         };
         let remove = edit.remove.iter().map(|text| name(text)).collect::<Result<_, _>>()?;
         Ok(Self { remove, set: pairs(&edit.set)?, add: pairs(&edit.add)? })
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.add {
+            headers.append(name, value.clone());
+        }
     }
 
     fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall_core::{BoxError, Build, Context, Filter, Module, Phases, ResponseHeader};
+use headwall_core::{BoxError, Build, Context, Filter, Module, Phases, ResponseHead};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,13 +80,13 @@ impl Filter for Preset {
         Phases::RESPONSE
     }
 
-    fn response(&self, res: &mut ResponseHeader, cx: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, res: &mut ResponseHead, cx: &mut Context) -> Result<(), BoxError> {
         for (name, value) in &self.always {
-            res.insert_header(name, value.clone())?;
+            res.headers.insert(name, value.clone());
         }
         // RFC 6797, 7.2: not over plain HTTP, where anybody could have put it.
         if let Some((name, value)) = self.over_tls.as_ref().filter(|_| cx.scheme() == "https") {
-            res.insert_header(name, value.clone())?;
+            res.headers.insert(name, value.clone());
         }
         Ok(())
     }

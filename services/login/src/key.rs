@@ -1,6 +1,6 @@
 //! What a rate limit counts.
 
-use headwall_core::{Context, RequestHeader};
+use headwall_core::{Context, RequestHead};
 use headwall_limit::{Key, KeyHasher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    pub(crate) fn of(&self, req: &RequestHeader, cx: &Context, hasher: &KeyHasher) -> Option<Key> {
+    pub(crate) fn of(&self, req: &RequestHead, cx: &Context, hasher: &KeyHasher) -> Option<Key> {
         match self {
             Self::ClientAddress => Some(Key::address(cx.client_address())),
             Self::Header(name) => {

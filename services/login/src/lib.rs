@@ -16,7 +16,7 @@ use std::sync::Arc;
 use garde::Validate;
 use headwall_core::units::Rate;
 use headwall_core::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHeader, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
 use headwall_limit::{KeyHasher, Quota, Verdict, Zone};
 use http::StatusCode;
@@ -105,7 +105,7 @@ impl Filter for Limiter {
         Phases::REQUEST
     }
 
-    async fn request(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         // A request without a key is not counted, as in nginx.
         let Some(key) = self.key.of(req, cx, &self.hasher) else { return Ok(Flow::Continue) };
         match self.zone.check(key).verdict() {

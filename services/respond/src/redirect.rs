@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall_core::{
-    Action, BoxError, Build, Context, Error, LocalReply, Module, RequestHeader, Service, async_trait,
+    Action, BoxError, Build, Context, Error, LocalReply, Module, RequestHead, Service, async_trait,
 };
 use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
@@ -49,7 +49,7 @@ impl Module for Redirect {
 
 #[async_trait]
 impl Service for Redirector {
-    async fn call(&self, req: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         let mut target = String::with_capacity(128);
         for part in &self.parts {
             target.push_str(match part {

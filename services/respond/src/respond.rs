@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use garde::Validate;
 use headwall_core::{
-    Action, BoxError, Build, Context, LocalReply, Module, RequestHeader, Service, async_trait,
+    Action, BoxError, Build, Context, LocalReply, Module, RequestHead, Service, async_trait,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use schemars::JsonSchema;
@@ -64,7 +64,7 @@ impl Module for Respond {
 
 #[async_trait]
 impl Service for Fixed {
-    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         let mut reply = LocalReply::new(self.status);
         if !self.body.is_empty() {
             reply = LocalReply::bytes(self.status, self.content_type.clone(), self.body.clone());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use headwall_core::{BoxError, Context, Metrics, Peer, RequestHeader, Unavailable, Upstream, async_trait};
+use headwall_core::{BoxError, Context, Metrics, Peer, RequestHead, Unavailable, Upstream, async_trait};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -110,7 +110,7 @@ impl Cluster {
 
 #[async_trait]
 impl Upstream for Cluster {
-    async fn peer(&self, _: &RequestHeader, cx: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, _: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
         let servers = &*self.0;
         let nobody = || Unavailable::NoHealthyServer { retry_after: servers.retry_after };
         let index =

@@ -13,7 +13,7 @@ use garde::Validate;
 use headwall_core::units::{Duration, UpstreamRef};
 use headwall_core::websocket::{Handshake, upgrade_required};
 use headwall_core::{
-    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHeader, Service, Timeouts, Tunnel,
+    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHead, Service, Timeouts, Tunnel,
     TunnelLimits, async_trait,
 };
 use http::StatusCode;
@@ -56,7 +56,7 @@ impl Module for WebSocket {
 
 #[async_trait]
 impl Service for WebSocketService {
-    async fn call(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         Ok(match Handshake::of(req) {
             Handshake::Valid => Action::Tunnel(self.0.clone()),
             Handshake::None => Action::Reply(upgrade_required()),

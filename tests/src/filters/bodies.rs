@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwall::{
     Action, Attempt, BoxError, Build, Context, Filter, Flow, Forward, LocalReply, Metrics, Module,
-    NamedUpstream, Outcome, Peer, Phases, RequestHeader, ResponseHeader, Route, Server, Service, Unavailable,
+    NamedUpstream, Outcome, Peer, Phases, RequestHead, ResponseHead, Route, Server, Service, Unavailable,
     Upstream, async_trait,
 };
 use headwall_testkit::{Client, Drain, Feeds, Gateway, Origin, in_memory};
@@ -70,12 +70,12 @@ impl Filter for Recorder {
         self.phases
     }
 
-    async fn request(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, _: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         self.tell(Called::Request);
         Ok(Flow::Continue)
     }
 
-    fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
         self.tell(Called::Response(res.status.as_u16()));
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Filter for Recorder {
 
 #[async_trait]
 impl Upstream for One {
-    async fn peer(&self, _: &RequestHeader, _: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, _: &RequestHead, _: &mut Context) -> Result<Peer, Unavailable> {
         Ok(Peer::plain(self.0))
     }
 
@@ -122,7 +122,7 @@ impl Upstream for One {
 
 #[async_trait]
 impl Service for ToOne {
-    async fn call(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
         Ok(Action::Forward(self.0.clone()))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Outcome, Phases, RequestHeader,
-    ResponseHeader, Server, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, Outcome, Phases, RequestHead, ResponseHead,
+    Server, async_trait,
 };
 use http::StatusCode;
 
@@ -77,8 +77,8 @@ impl Filter for Probing {
         Phases::HEADS
     }
 
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
-        req.append_header("x-order", self.mark.as_str())?;
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
+        req.headers.append("x-order", self.mark.parse()?);
         match self.request {
             Deed::Pass => Ok(Flow::Continue),
             Deed::Refuse => {
@@ -91,8 +91,8 @@ impl Filter for Probing {
         }
     }
 
-    fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
-        res.append_header("x-order", self.mark.as_str())?;
+    fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
+        res.headers.append("x-order", self.mark.parse()?);
         match self.response {
             Deed::Pass | Deed::Refuse | Deed::Hang => Ok(()),
             Deed::Fail => Err("the probe has failed with a secret".into()),

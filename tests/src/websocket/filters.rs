@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwall::{
-    BoxError, Build, Context, Filter, Flow, LocalReply, Module, RequestHeader, Server, async_trait,
+    BoxError, Build, Context, Filter, Flow, LocalReply, Module, RequestHead, Server, async_trait,
 };
 use headwall_testkit::{Gateway, Origin, RawOrigin, WebSocketEcho, Wire};
 use http::StatusCode;
@@ -46,7 +46,7 @@ impl Module for Token {
 
 #[async_trait]
 impl Filter for Pondering {
-    async fn request(&self, _: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, _: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         tokio::time::sleep(Duration::from_millis(2)).await;
         Ok(Flow::Continue)
     }
@@ -54,7 +54,7 @@ impl Filter for Pondering {
 
 #[async_trait]
 impl Filter for Guard {
-    async fn request(&self, req: &mut RequestHeader, _: &mut Context) -> Result<Flow, BoxError> {
+    async fn request(&self, req: &mut RequestHead, _: &mut Context) -> Result<Flow, BoxError> {
         if req.headers.get("authorization").is_some_and(|value| value == self.0.as_str()) {
             return Ok(Flow::Continue);
         }

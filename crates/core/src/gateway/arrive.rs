@@ -1,6 +1,7 @@
 //! A request arrives: who sent it, is its head acceptable, and what becomes of it.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use headwall_route::normalise as normal_path;
 use http::{StatusCode, Uri};
@@ -10,6 +11,7 @@ use pingora_proxy::Session;
 use super::{Exchange, Settings};
 use crate::connection::{Connection, Phase};
 use crate::context::Arrival;
+use crate::head::{RequestHead, take_request};
 use crate::{Action, Context, Error, LocalReply, Service};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
@@ -47,11 +49,18 @@ pub(super) async fn decide<S: Service>(
     let Exchange { current, cx } = exchange;
     // HTTP/2 bounds its header list itself.
     let raw_head = if session.is_http2() { 0 } else { session.to_h1_raw().len() };
-    let req = session.req_header_mut();
-    if let Err(reply) = check(req, raw_head, &current.settings).and_then(|()| normalise(req)) {
+    let header = session.req_header_mut();
+    if let Err(reply) = check(header, raw_head, &current.settings) {
         return Ok(Action::Reply(*reply));
     }
-    current.service.call(req, cx).await.map_err(|source| Error::said_by("service", source))
+    // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
+    let mut req = take_request(header);
+    let action = match normalise(&mut req) {
+        Ok(()) => current.service.call(&mut req, cx).await,
+        Err(reply) => Ok(Action::Reply(*reply)),
+    };
+    *session.req_header_mut() = req.into();
+    action.map_err(|source| Error::said_by("service", source))
 }
 
 /// Where the other end is, when no accept loop of ours has told.
@@ -63,6 +72,9 @@ fn peer_of(session: &Session) -> std::net::SocketAddr {
 /// Refuses a head that is too large, or that names no host where HTTP/1.1 demands one (RFC 9112, 3.2).
 fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<(), Box<LocalReply>> {
     let refuse = |status, reason| Err(Box::new(LocalReply::error(status, reason)));
+    if !req.raw_path_is_utf8() {
+        return Err(invalid_path("it is not UTF-8"));
+    }
     if req.raw_path().len() > settings.max_request_line {
         return refuse(StatusCode::URI_TOO_LONG, "request_line_too_long");
     }
@@ -76,34 +88,23 @@ fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<()
 }
 
 /// Brings the path into the one form that is matched and forwarded.
-fn normalise(req: &mut RequestHeader) -> Result<(), Box<LocalReply>> {
-    let refuse = |why: String| {
-        let reply = LocalReply::error(StatusCode::BAD_REQUEST, "invalid_path");
-        Err(Box::new(reply.message(format!("The request's path is malformed: {why}."))))
-    };
-    let raw = req.raw_path();
-    if raw == b"*" {
+fn normalise(req: &mut RequestHead) -> Result<(), Box<LocalReply>> {
+    // `OPTIONS *` asks the server itself (RFC 9110, 9.3.7).
+    if req.uri.path() == "*" {
         return Ok(());
     }
-    if !req.raw_path_is_utf8() {
-        return refuse("it is not UTF-8".into());
-    }
-    // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
-    let is_origin_form = raw.first() == Some(&b'/');
-    let normal = match normal_path(req.uri.path()) {
-        Ok(normal) => normal,
-        Err(error) => return refuse(error.to_string()),
-    };
-    if is_origin_form && matches!(normal, Cow::Borrowed(_)) {
+    let Cow::Owned(normal) = normal_path(req.uri.path()).map_err(invalid_path)? else {
         return Ok(());
-    }
+    };
     let target = match req.uri.query() {
         Some(query) => format!("{normal}?{query}"),
-        None => normal.into_owned(),
+        None => normal,
     };
-    match Uri::try_from(target) {
-        Ok(uri) => req.set_uri(uri),
-        Err(error) => return refuse(error.to_string()),
-    }
+    req.uri = Uri::try_from(target).map_err(invalid_path)?;
     Ok(())
+}
+
+fn invalid_path(why: impl Display) -> Box<LocalReply> {
+    let reply = LocalReply::error(StatusCode::BAD_REQUEST, "invalid_path");
+    Box::new(reply.message(format!("The request's path is malformed: {why}.")))
 }

@@ -8,12 +8,12 @@ use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::exit;
 use crate::context::Running;
 use crate::error::Failure;
+use crate::head::{RequestHead, ResponseHead};
 use crate::service::Forward;
 use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
 
@@ -54,7 +54,7 @@ async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
 }
 
 /// Picks the server for the next attempt.
-pub(crate) async fn next_peer(req: &RequestHeader, cx: &mut Context) -> Result<Box<HttpPeer>> {
+pub(crate) async fn next_peer(req: &RequestHead, cx: &mut Context) -> Result<Box<HttpPeer>> {
     let Some(forward) = cx.forward.clone() else {
         return Err(decided(cx, Error::Exchange(Failure::Internal)));
     };
@@ -120,14 +120,14 @@ fn await_answer(cx: &Context) {
 }
 
 /// The head of the response is there.
-pub(crate) fn answered(cx: &mut Context, res: &ResponseHeader) {
-    if res.status.is_informational() {
+pub(crate) fn answered(cx: &mut Context, status: StatusCode) {
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
     if let Some(connection) = &cx.connection {
         connection.never_give_up();
     }
-    cx.attempts.upstream_status = Some(res.status);
+    cx.attempts.upstream_status = Some(status);
     cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| running.since.elapsed());
 }
 
@@ -188,10 +188,13 @@ fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
 }
 
 /// Passes the head of a response through the filters, last one first.
-pub(crate) fn response(version: Version, res: &mut ResponseHeader, cx: &mut Context) -> Result<()> {
+pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
+    if res.status.is_informational() && res.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
     // An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
     if version < Version::HTTP_11 {
-        res.remove_header(&TRANSFER_ENCODING);
+        res.headers.remove(TRANSFER_ENCODING);
     }
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE) {

@@ -1,16 +1,16 @@
 //! The one exit for every reply that is made here, and the end of every request.
 
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
-use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::{Exchange, exchange};
 use crate::access_log::Record;
 use crate::connection::Phase;
 use crate::error::Failure;
+use crate::head::{ResponseHead, blank_response};
 use crate::reply::{Body, BodyStream, Representation};
 use crate::{Context, Error, LocalReply, Outcome};
 
@@ -52,14 +52,14 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     cx.verdict.reason = reply.reason();
     let req = session.req_header();
     let (version, is_head) = (req.version, req.method == Method::HEAD);
-    let (mut res, mut body) = compose(reply, &req.headers)?;
+    let (mut res, mut body) = compose(reply, &req.headers);
     if exchange::response(version, &mut res, cx).is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
         let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
-        (res, body) = compose(reply_to(&error), &session.req_header().headers)?;
+        (res, body) = compose(reply_to(&error), &session.req_header().headers);
     }
-    frame(&mut res, &body, version)?;
+    frame(&mut res, &body, version);
     let has_body = !is_head && may_have_body(res.status);
     if session.get_header(EXPECT).is_some() && !session.is_body_done() {
         // The client may or may not send its body now, so the connection cannot be trusted to begin a next request.
@@ -67,53 +67,51 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     }
     match body {
         Body::Stream(pieces) if has_body => {
-            session.write_response_header(Box::new(res), false).await?;
+            session.write_response_header(Box::new(res.into()), false).await?;
             stream(session, pieces).await
         }
         Body::Full(bytes) if has_body && !bytes.is_empty() => {
-            session.write_response_header(Box::new(res), false).await?;
+            session.write_response_header(Box::new(res.into()), false).await?;
             session.write_response_body(Some(bytes), true).await
         }
         Body::Full(_) | Body::Stream(_) | Body::Error(_) => {
-            session.write_response_header(Box::new(res), true).await?;
+            session.write_response_header(Box::new(res.into()), true).await?;
             session.write_response_body(None, true).await
         }
     }
 }
 
 /// The head and the body, errors in the client's preferred representation.
-fn compose(reply: LocalReply, request: &HeaderMap) -> Result<(ResponseHeader, Body)> {
+fn compose(reply: LocalReply, request: &HeaderMap) -> (ResponseHead, Body) {
     let reason = reply.reason();
     let (status, headers, body) = reply.into_parts();
-    let mut res = ResponseHeader::build(status, Some(headers.len() + 8))?;
-    for (name, value) in &headers {
-        res.append_header(name, value.clone())?;
-    }
+    let mut res = blank_response();
+    (res.status, res.headers) = (status, headers);
     let body = match body {
         Body::Error(sentence) => {
             let form = Representation::preferred(request);
-            res.insert_header(CONTENT_TYPE, form.content_type())?;
-            res.insert_header("Cache-Control", HeaderValue::from_static("no-store"))?;
-            res.append_header(VARY, HeaderValue::from_static("Accept"))?;
+            res.headers.insert(CONTENT_TYPE, form.content_type());
+            res.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            res.headers.append(VARY, HeaderValue::from_static("Accept"));
             Body::Full(form.write(status, &sentence, reason))
         }
         body @ (Body::Full(_) | Body::Stream(_)) => body,
     };
-    Ok((res, body))
+    (res, body)
 }
 
 /// Says how long the body is, or how its end will be known.
-fn frame(res: &mut ResponseHeader, body: &Body, version: Version) -> Result<()> {
+fn frame(res: &mut ResponseHead, body: &Body, version: Version) {
     if !may_have_body(res.status) {
-        res.remove_header(&CONTENT_LENGTH);
-        return Ok(());
+        res.headers.remove(CONTENT_LENGTH);
+        return;
     }
     match body {
-        Body::Full(bytes) => res.insert_header(CONTENT_LENGTH, HeaderValue::from(bytes.len())),
+        Body::Full(bytes) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()))),
         Body::Stream(_) if version == Version::HTTP_11 => {
-            res.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+            res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Body::Stream(_) | Body::Error(_) => Ok(()),
+        Body::Stream(_) | Body::Error(_) => {}
     }
 }
 

@@ -7,9 +7,9 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::LocalReply;
+use crate::head::{RequestHead, ResponseHead};
 
 /// RFC 6455, 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -27,7 +27,7 @@ pub enum Handshake {
 
 impl Handshake {
     /// Reads a request's head.
-    pub fn of(req: &RequestHeader) -> Self {
+    pub fn of(req: &RequestHead) -> Self {
         if !lists(&req.headers, &UPGRADE, "websocket") {
             return Self::None;
         }
@@ -65,7 +65,7 @@ pub fn upgrade_required() -> LocalReply {
 }
 
 /// Whether the server has agreed to this very handshake.
-pub(super) fn is_accepted(req: &RequestHeader, res: &ResponseHeader) -> bool {
+pub(super) fn is_accepted(req: &RequestHead, res: &ResponseHead) -> bool {
     let Some(key) = req.headers.get(SEC_WEBSOCKET_KEY) else {
         return false;
     };
@@ -95,14 +95,14 @@ mod tests {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
 
-    fn request(method: &str, change: Option<(&'static str, &str)>) -> RequestHeader {
-        let mut req = RequestHeader::build(method, b"/ws", None).unwrap();
+    fn request(method: &str, change: Option<(&'static str, &str)>) -> RequestHead {
+        let mut req = crate::head::tests::request(method, "/ws");
         for (name, value) in GOOD {
-            req.insert_header(name, value).unwrap();
+            req.headers.insert(name, HeaderValue::from_static(value));
         }
         match change {
-            Some((name, "")) => drop(req.remove_header(name)),
-            Some((name, value)) => req.insert_header(name, value).unwrap(),
+            Some((name, "")) => drop(req.headers.remove(name)),
+            Some((name, value)) => drop(req.headers.insert(name, value.parse().unwrap())),
             None => {}
         }
         req
@@ -141,13 +141,14 @@ mod tests {
     fn the_accept_value_is_checked() {
         // The example of RFC 6455, 1.3.
         let req = request("GET", None);
-        let mut res = ResponseHeader::build(101, None).unwrap();
-        res.insert_header("Upgrade", "websocket").unwrap();
-        res.insert_header("Connection", "Upgrade").unwrap();
+        let mut res = crate::head::blank_response();
+        let mut set = |name, value| drop(res.headers.insert(name, HeaderValue::from_static(value)));
+        set(UPGRADE, "websocket");
+        set(CONNECTION, "Upgrade");
         assert!(!is_accepted(&req, &res), "no accept header");
-        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").unwrap();
+        res.headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         assert!(is_accepted(&req, &res));
-        res.insert_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=").unwrap();
+        res.headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOp="));
         assert!(!is_accepted(&req, &res), "another handshake's");
     }
 }

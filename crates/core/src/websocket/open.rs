@@ -4,14 +4,14 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::client::HttpSession as Origin;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, OrErr, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::handshake;
@@ -19,11 +19,13 @@ use super::relay::Limits;
 use super::task::Task;
 use crate::error::Failure;
 use crate::gateway::{Exchange, exchange};
+use crate::head::ResponseHead;
 use crate::service::TunnelLimits;
 use crate::{Context, Gateway, Service, Tunnel, forward};
 
-/// Headers of one hop only, which are not sent on (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "te", "trailer"];
+/// Headers of one hop only, which are not sent on (RFC 9110, 7.6.1), and the length of a body that is not there.
+const HOP_BY_HOP: [&str; 6] =
+    ["keep-alive", "proxy-connection", "te", "trailer", "proxy-authorization", "content-length"];
 
 /// What stands in for the client's session once its stream is gone.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: tunnel\r\n\r\n";
@@ -49,7 +51,7 @@ pub(crate) async fn open<S: Service>(
         return Err(error.into_up());
     }
     exchange::response(session.req_header().version, &mut res, cx)?;
-    session.write_response_header(res, false).await?;
+    session.write_response_header(Box::new(res.into()), false).await?;
 
     // Both sides may have spoken already: the server behind its 101, the client behind its request.
     let from_client = session.as_downstream_mut().read_request_body().now_or_never().transpose()?.flatten();
@@ -72,7 +74,7 @@ pub(crate) async fn open<S: Service>(
 struct Asked {
     origin: Origin,
     peer: Box<HttpPeer>,
-    res: Box<ResponseHeader>,
+    res: ResponseHead,
 }
 
 /// Sends the handshake to one server after the other, as far as that cannot be noticed.
@@ -94,7 +96,7 @@ async fn ask<S>(gateway: &Gateway<S>, req: &RequestHeader, cx: &mut Context) -> 
         exchange::connected(cx, reused);
         match handshake_with(&mut origin, &peer, req, cx).await {
             Ok(res) => {
-                exchange::answered(cx, &res);
+                exchange::answered(cx, res.status);
                 return Ok(Asked { origin, peer, res });
             }
             // A kept-alive connection may have died in the pool; a GET can be sent again.
@@ -109,12 +111,12 @@ async fn handshake_with(
     peer: &HttpPeer,
     req: &RequestHeader,
     cx: &Context,
-) -> Result<Box<ResponseHeader>> {
+) -> Result<ResponseHead> {
     origin.read_timeout = cx.forward.as_ref().map(|forward| forward.timeouts.first_byte.as_std());
     origin.write_timeout = peer.options.write_timeout;
-    origin.write_request_header(Box::new(upstream_request(req, cx)?)).await?;
+    origin.write_request_header(Box::new(upstream_request(req, cx))).await?;
     loop {
-        let res = origin.read_resp_header_parts().await?;
+        let res = ResponseHead::from(*origin.read_resp_header_parts().await?);
         if res.status == StatusCode::SWITCHING_PROTOCOLS || !res.status.is_informational() {
             return Ok(res);
         }
@@ -122,18 +124,18 @@ async fn handshake_with(
 }
 
 /// The client's request with one hop's headers exchanged for the next one's.
-fn upstream_request(req: &RequestHeader, cx: &Context) -> Result<RequestHeader> {
-    let mut req = req.clone();
+fn upstream_request(req: &RequestHeader, cx: &Context) -> RequestHeader {
+    let mut req = req.as_owned_parts();
     for name in forward::nominated(&req.headers) {
-        req.remove_header(&name);
+        req.headers.remove(name);
     }
-    for name in HOP_BY_HOP.iter().copied().chain(["proxy-authorization", "content-length"]) {
-        req.remove_header(name);
+    for name in HOP_BY_HOP {
+        req.headers.remove(name);
     }
-    req.insert_header(CONNECTION, "Upgrade")?;
-    req.insert_header(UPGRADE, "websocket")?;
-    forward::apply(&mut req, cx)?;
-    Ok(req)
+    req.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    req.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    forward::apply(&mut req.headers, cx);
+    req.into()
 }
 
 /// The server did not agree: its answer is an ordinary response.
@@ -141,16 +143,16 @@ async fn pass_refusal(
     session: &mut Session,
     cx: &mut Context,
     origin: &mut Origin,
-    mut res: Box<ResponseHeader>,
+    mut res: ResponseHead,
 ) -> Result<()> {
-    forward::end_hop(&mut res);
+    forward::end_hop(&mut res.headers);
     let bodyless = origin.is_body_done();
     if !bodyless && !res.headers.contains_key(CONTENT_LENGTH) && !res.headers.contains_key(TRANSFER_ENCODING)
     {
-        res.insert_header(TRANSFER_ENCODING, "chunked")?;
+        res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     exchange::response(session.req_header().version, &mut res, cx)?;
-    session.write_response_header(res, bodyless).await?;
+    session.write_response_header(Box::new(res.into()), bodyless).await?;
     while let Some(piece) = origin.read_body_bytes().await.map_err(|error| error.into_up())? {
         // An empty piece would end a chunked body.
         if !piece.is_empty() {

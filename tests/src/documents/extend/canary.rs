@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall::units::UpstreamRef;
-use headwall::{Action, BoxError, Build, Context, Forward, Module, RequestHeader, Service, async_trait};
+use headwall::{Action, BoxError, Build, Context, Forward, Module, RequestHead, Service, async_trait};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ struct Chooser {
 
 #[async_trait]
 impl Service for Chooser {
-    async fn call(&self, _: &mut RequestHeader, cx: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, _: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
         let mut hasher = DefaultHasher::new();
         cx.client_address().hash(&mut hasher);
         // A client stays with its version.

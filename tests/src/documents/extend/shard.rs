@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use garde::Validate;
 use headwall::{
-    BoxError, Build, Context, LocalReply, Module, Peer, RequestHeader, Unavailable, Upstream, async_trait,
+    BoxError, Build, Context, LocalReply, Module, Peer, RequestHead, Unavailable, Upstream, async_trait,
 };
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -40,7 +40,7 @@ struct Shards {
 
 #[async_trait]
 impl Upstream for Shards {
-    async fn peer(&self, req: &RequestHeader, _: &mut Context) -> Result<Peer, Unavailable> {
+    async fn peer(&self, req: &RequestHead, _: &mut Context) -> Result<Peer, Unavailable> {
         let Some(tenant) = req.headers.get(&self.header) else {
             let reply = LocalReply::error(StatusCode::BAD_REQUEST, "missing_tenant");
             return Err(Unavailable::Refused(Box::new(reply.message("Which tenant is this for?"))));

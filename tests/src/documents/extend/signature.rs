@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall::{BoxError, Build, Context, Filter, Module, Phases, ResponseHeader};
+use headwall::{BoxError, Build, Context, Filter, Module, Phases, ResponseHead};
 use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,9 @@ impl Filter for Sign {
         Phases::RESPONSE
     }
 
-    fn response(&self, res: &mut ResponseHeader, _: &mut Context) -> Result<(), BoxError> {
-        Ok(res.insert_header("X-Signature", self.0.clone())?)
+    fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
+        res.headers.insert("x-signature", self.0.clone());
+        Ok(())
     }
 }
 
