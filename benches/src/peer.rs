@@ -219,7 +219,7 @@ mod tests {
     fn every_config_names_where_it_listens_and_what_it_forwards_to() {
         for peer in Peer::ALL {
             for setup in [Setup::Plain, Setup::Everything] {
-                let configs = peer.configs(setup).expect(peer.name());
+                let configs = peer.configs(setup).unwrap();
                 let text: String = configs.iter().map(|(_, text)| *text).collect();
                 for name in ["@LISTEN", "@ORIGIN"] {
                     assert!(configs.is_empty() || text.contains(name), "{} {setup:?}: {name}", peer.name());

@@ -158,10 +158,10 @@ impl Drop for Process {
         // A killed nginx master leaves its worker behind, so each is ended by its own id.
         let tree = self.tree().unwrap_or_default();
         // Both fail only for what is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.child.kill());
+        drop(self.child.wait());
         for pid in tree.into_iter().filter(|pid| *pid != self.child.id()) {
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).output();
+            drop(Command::new("kill").args(["-KILL", &pid.to_string()]).output());
         }
     }
 }

@@ -42,15 +42,15 @@ mod tests {
 
     #[test]
     fn the_median_is_in_the_middle() {
-        let rows: [(&[f64], (f64, f64, f64)); 4] = [
-            (&[3.0, 1.0, 2.0], (2.0, 1.0, 3.0)),
-            (&[4.0, 1.0, 3.0, 2.0], (2.5, 1.0, 4.0)),
-            (&[7.0], (7.0, 7.0, 7.0)),
-            (&[], (0.0, 0.0, 0.0)),
+        let rows = [
+            (vec![3.0, 1.0, 2.0], [2.0, 1.0, 3.0]),
+            (vec![4.0, 1.0, 3.0, 2.0], [2.5, 1.0, 4.0]),
+            (vec![7.0], [7.0, 7.0, 7.0]),
+            (vec![], [0.0, 0.0, 0.0]),
         ];
         for (values, expected) in rows {
             let figure = Figure::of(values.iter().copied());
-            assert_eq!((figure.median, figure.lowest, figure.highest), expected, "{values:?}");
+            assert_eq!([figure.median, figure.lowest, figure.highest], expected, "{values:?}");
         }
     }
 }

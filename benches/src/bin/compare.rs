@@ -42,6 +42,6 @@ fn compare(arguments: &Arguments) -> io::Result<bool> {
 
 fn complain(error: &str) -> ExitCode {
     // When standard error is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "error: {error}");
+    drop(writeln!(io::stderr(), "error: {error}"));
     ExitCode::from(2)
 }

@@ -73,7 +73,7 @@ impl WebSocket {
     pub(super) async fn close(mut self) {
         // A connection that is gone is closed.
         if self.stream.shutdown().await.is_ok() {
-            let _ = self.stream.read(&mut self.back).await;
+            drop(self.stream.read(&mut self.back).await);
         }
     }
 }

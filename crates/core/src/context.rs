@@ -59,13 +59,6 @@ pub struct RequestLine {
     pub version: Version,
 }
 
-/// How a request arrived.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    pub(crate) peer: SocketAddr,
-    pub(crate) secure: bool,
-}
-
 /// The attempts to have a request answered by an upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
@@ -91,7 +84,7 @@ pub(crate) struct Running {
 pub(crate) struct Verdict {
     pub(crate) reason: Option<&'static str>,
     /// A reply that a hook decided on where only an error could be returned to Pingora.
-    pub(crate) reply: Option<LocalReply>,
+    pub(crate) reply: Option<Box<LocalReply>>,
     /// The same for an error.
     pub(crate) error: Option<Error>,
     /// The request became a tunnel, which writes its own log line when it ends.
@@ -109,33 +102,17 @@ impl fmt::Debug for Running {
 // === impl Context ===
 
 impl Context {
-    pub(crate) fn new(arrival: Arrival) -> Self {
-        Self::with_text(arrival, address_text(arrival.peer.ip()))
-    }
-
     /// A request of which nothing is known yet but that it is here.
     pub(crate) fn unknown() -> Self {
-        let nowhere = Arrival { peer: SocketAddr::from(([0, 0, 0, 0], 0)), secure: false };
-        Self::with_text(nowhere, HeaderValue::from_static("unknown"))
-    }
-
-    pub(crate) fn on(connection: Arc<Connection>, secure: bool) -> Self {
-        let arrival = Arrival { peer: connection.peer(), secure };
-        let text = connection.peer_text().clone();
-        let mut cx = Self::with_text(arrival, text);
-        cx.connection = Some(connection);
-        cx
-    }
-
-    fn with_text(arrival: Arrival, peer_text: HeaderValue) -> Self {
+        let text = HeaderValue::from_static("unknown");
         Self {
             started: Instant::now(),
-            peer: arrival.peer,
+            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
             peer_trusted: false,
-            secure: arrival.secure,
-            client: arrival.peer.ip().to_canonical(),
-            client_text: peer_text.clone(),
-            peer_text,
+            secure: false,
+            client: IpAddr::from([0, 0, 0, 0]),
+            client_text: text.clone(),
+            peer_text: text,
             request_id: HeaderValue::from_static(""),
             host: None,
             line: RequestLine { method: Method::GET, uri: Uri::default(), version: Version::HTTP_11 },
@@ -149,6 +126,25 @@ impl Context {
             attempts: Attempts::default(),
             verdict: Verdict::default(),
         }
+    }
+
+    /// The request came on this connection. What is known of it is filled in in place: a context is large to move.
+    pub(crate) fn arrive_on(&mut self, connection: Arc<Connection>, secure: bool) {
+        self.arrive(connection.peer(), connection.peer_text().clone(), secure);
+        self.connection = Some(connection);
+    }
+
+    /// The request came from there.
+    pub(crate) fn arrive_from(&mut self, peer: SocketAddr, secure: bool) {
+        self.arrive(peer, address_text(peer.ip()), secure);
+    }
+
+    fn arrive(&mut self, peer: SocketAddr, text: HeaderValue, secure: bool) {
+        self.peer = peer;
+        self.client = peer.ip().to_canonical();
+        self.client_text = text.clone();
+        self.peer_text = text;
+        self.secure = secure;
     }
 
     /// Takes in what the head says, as far as its sender is to be believed.
@@ -357,7 +353,8 @@ mod tests {
         {
             let mut req = crate::head::tests::request("GET", "/");
             req.headers.insert("x-request-id", sent.parse().unwrap());
-            let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
+            let mut cx = Context::unknown();
+            cx.arrive_from("127.0.0.1:1".parse().unwrap(), false);
             cx.learn(&req, &trusted, false);
             assert_eq!(cx.request_id() == sent, kept, "{sent:?}");
         }
@@ -371,7 +368,8 @@ mod tests {
         req.uri = Uri::from_maybe_shared(head.slice(..3)).unwrap();
         req.headers.insert(HOST, text(4..19));
         req.headers.insert("x-request-id", text(20..27));
-        let mut cx = Context::new(Arrival { peer: "127.0.0.1:1".parse().unwrap(), secure: false });
+        let mut cx = Context::unknown();
+        cx.arrive_from("127.0.0.1:1".parse().unwrap(), false);
         cx.learn(&req, &TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]), false);
         drop(req);
         assert!(!head.is_unique(), "the context borrows from the buffer");

@@ -115,7 +115,6 @@ fn forwarded(cx: &Context) -> HeaderValue {
 mod tests {
     use super::*;
     use crate::client::TrustedProxies;
-    use crate::context::Arrival;
 
     fn forwarded_by(peer: &str, trusted: &[&str], sent: &[(&'static str, &str)]) -> HeaderMap {
         let mut req = crate::head::tests::request("GET", "/");
@@ -124,8 +123,8 @@ mod tests {
             req.headers.append(*name, value.parse().unwrap());
         }
         let trusted = TrustedProxies::new(trusted.iter().map(|network| network.parse().unwrap()));
-        let arrival = Arrival { peer: format!("{peer}:4711").parse().unwrap(), secure: false };
-        let mut cx = Context::new(arrival);
+        let mut cx = Context::unknown();
+        cx.arrive_from(format!("{peer}:4711").parse().unwrap(), false);
         cx.learn(&req, &trusted, true);
         apply(&mut req.headers, &cx);
         req.headers

@@ -162,14 +162,15 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<bool> {
+        // Whatever is rare is boxed, so that the future of the common case stays small.
         match arrive::decide(session, exchange).await {
             Ok(Action::Forward(forward)) => {
                 exchange::begin(session, &mut exchange.cx, forward).await?;
                 Ok(false)
             }
-            Ok(Action::Tunnel(tunnel)) => websocket::open(self, session, exchange, tunnel).await,
-            Ok(Action::Reply(reply)) => exit::send(session, &mut exchange.cx, reply).await,
-            Err(error) => exit::send(session, &mut exchange.cx, exit::reply_to(&error)).await,
+            Ok(Action::Tunnel(tunnel)) => Box::pin(websocket::open(self, session, exchange, tunnel)).await,
+            Ok(Action::Reply(reply)) => Box::pin(exit::send(session, &mut exchange.cx, reply)).await,
+            Err(error) => Box::pin(exit::send(session, &mut exchange.cx, exit::reply_to(&error))).await,
         }
     }
 

@@ -64,7 +64,8 @@ impl File {
     pub(crate) fn above_tests(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines: Vec<_> = self.text.lines().collect();
         let foot = lines.windows(2).position(|pair| {
-            pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+            let module = pair[1].trim_start_matches("pub(crate) ");
+            pair[0] == "#[cfg(test)]" && module.starts_with("mod ") && module.ends_with('{')
         });
         let end = foot.unwrap_or(lines.len());
         (1..).zip(self.text.lines()).take(end)

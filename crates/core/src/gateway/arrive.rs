@@ -10,9 +10,8 @@ use pingora_proxy::Session;
 
 use super::{Exchange, Settings};
 use crate::connection::{Connection, Phase};
-use crate::context::Arrival;
 use crate::head::{RequestHead, take_request};
-use crate::{Action, Context, Error, LocalReply, Service};
+use crate::{Action, Error, LocalReply, Service};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -21,13 +20,14 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S>) {
     let settings = &exchange.current.settings;
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-    let mut cx = match Connection::of(session) {
+    let cx = &mut exchange.cx;
+    match Connection::of(session) {
         Some(connection) => {
             connection.enter(Phase::Exchange);
-            Context::on(connection, secure)
+            cx.arrive_on(connection, secure);
         }
-        None => Context::new(Arrival { peer: peer_of(session), secure }),
-    };
+        None => cx.arrive_from(peer_of(session), secure),
+    }
     // Never switch keep-alive back on: where Pingora has switched it off, framing was in doubt.
     if session.get_keepalive().is_some() {
         // With a connection of ours the stream keeps the time, so Pingora needs no timer: 0 means none.
@@ -38,7 +38,6 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
     session.set_write_timeout(Some(settings.send_timeout));
     session.set_total_drain_timeout(Some(DRAIN));
     cx.learn(session.req_header(), &settings.trusted_proxies, settings.forwarded);
-    exchange.cx = cx;
 }
 
 /// Finds out what becomes of the request.

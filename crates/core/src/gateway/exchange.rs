@@ -29,7 +29,7 @@ pub(super) async fn begin(session: &mut Session, cx: &mut Context, forward: Arc<
     }
     cx.forward = Some(forward);
     if cx.entered.iter().any(|route| route.has(Phases::WHOLE_REQUEST_BODY)) {
-        read_ahead(session, cx).await?;
+        Box::pin(read_ahead(session, cx)).await?;
     }
     Ok(())
 }
@@ -43,7 +43,8 @@ async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
     session.enable_retry_buffering();
     while session.read_request_body().await.map_err(|error| error.into_down())?.is_some() {
         if session.as_ref().retry_buffer_truncated() {
-            cx.verdict.reply = Some(LocalReply::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+            let reply = LocalReply::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
+            cx.verdict.reply = Some(Box::new(reply));
             return Err(PingoraError::new_in(DECIDED));
         }
     }
@@ -72,7 +73,7 @@ pub(crate) async fn next_peer(req: &RequestHead, cx: &mut Context) -> Result<Box
             return Err(decided(cx, Error::NoPeer { upstream: upstream.name().clone(), source }));
         }
         Err(Unavailable::Refused(reply)) => {
-            cx.verdict.reply = Some(*reply);
+            cx.verdict.reply = Some(reply);
             return Err(PingoraError::new_in(DECIDED));
         }
     };
@@ -174,7 +175,7 @@ fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
         match route.request_body(piece, end, cx) {
             Ok(Flow::Continue) => {}
             Ok(Flow::Reply(reply)) => {
-                cx.verdict.reply = Some(reply);
+                cx.verdict.reply = Some(Box::new(reply));
                 return Err(PingoraError::new_in(DECIDED));
             }
             Err(error) => return Err(decided(cx, error)),

@@ -144,7 +144,7 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
     let failure = failure(cx, error);
     cx.finish_attempt(Some(failure));
     let reply = match (cx.verdict.reply.take(), cx.verdict.error.take()) {
-        (Some(reply), _) => reply,
+        (Some(reply), _) => *reply,
         (None, Some(error)) => reply_to(&error),
         (None, None) => reply_to(&Error::Exchange(failure)),
     };
