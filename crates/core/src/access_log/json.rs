@@ -1,101 +1,82 @@
 //! The JSON form. Times are in seconds; a field that does not apply is left out.
+//!
+//! Written by hand, field by field, because every request pays for it: a derived serializer escapes the same twenty keys
+//! again for each line. Texts that need escaping are left to serde_json.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
-
-use serde::{Serialize, Serializer};
 
 use super::{Record, protocol};
 
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(serialize_with = "rfc3339")]
-    time: std::time::SystemTime,
-    kind: &'static str,
-    client: std::net::IpAddr,
-    method: &'a str,
-    scheme: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
-    uri: &'a str,
-    protocol: &'static str,
-    status: u16,
-    bytes_received: u64,
-    bytes_sent: u64,
-    #[serde(serialize_with = "seconds")]
-    duration: Duration,
-    #[serde(serialize_with = "maybe_seconds", skip_serializing_if = "Option::is_none")]
-    first_byte: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    site: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_zero")]
-    attempts: u32,
-    #[serde(serialize_with = "maybe_seconds", skip_serializing_if = "Option::is_none")]
-    connect: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    referer: Option<&'a str>,
-}
+/// One JSON object in the making.
+struct Line<'a>(&'a mut Vec<u8>);
 
 pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
-    let line = Line {
-        time: record.time,
-        kind: record.kind,
-        client: record.client,
-        method: record.method.as_str(),
-        scheme: record.scheme,
-        host: record.host,
-        uri: &record.uri,
-        protocol: protocol(record.version),
-        status: record.status,
-        bytes_received: record.bytes_received,
-        bytes_sent: record.bytes_sent,
-        duration: record.duration,
-        first_byte: record.first_byte,
-        site: record.site,
-        route: record.route,
-        upstream: record.upstream,
-        server: record.server,
-        attempts: record.attempts,
-        connect: record.connect,
-        reason: record.reason,
-        request_id: record.request_id,
-        user_agent: record.user_agent.as_deref(),
-        referer: record.referer.as_deref(),
-    };
-    serde_json::to_writer(&mut *out, &line)?;
-    out.push(b'\n');
+    let mut line = Line(out);
+    write!(line.0, "{{\"time\":\"{}\"", humantime::format_rfc3339_millis(record.time))?;
+    line.text("kind", record.kind)?;
+    line.key("client");
+    write!(line.0, "\"{}\"", record.client)?;
+    line.text("method", record.method.as_str())?;
+    line.text("scheme", record.scheme)?;
+    line.maybe("host", record.host)?;
+    line.text("uri", &record.uri)?;
+    line.text("protocol", protocol(record.version))?;
+    line.number("status", u64::from(record.status))?;
+    line.number("bytes_received", record.bytes_received)?;
+    line.number("bytes_sent", record.bytes_sent)?;
+    line.seconds("duration", Some(record.duration))?;
+    line.seconds("first_byte", record.first_byte)?;
+    line.maybe("site", record.site)?;
+    line.maybe("route", record.route)?;
+    line.maybe("upstream", record.upstream)?;
+    line.maybe("server", record.server)?;
+    if record.attempts > 0 {
+        line.number("attempts", u64::from(record.attempts))?;
+    }
+    line.seconds("connect", record.connect)?;
+    line.maybe("reason", record.reason)?;
+    line.text("request_id", record.request_id)?;
+    line.maybe("user_agent", record.user_agent.as_deref())?;
+    line.maybe("referer", record.referer.as_deref())?;
+    line.0.extend_from_slice(b"}\n");
     Ok(())
 }
 
-fn rfc3339<S: Serializer>(time: &std::time::SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-}
+impl Line<'_> {
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
 
-/// Microseconds are as fine as the clock is honest.
-#[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_micros() as f64 / 1e6)
-}
+    fn text(&mut self, key: &str, text: &str) -> io::Result<()> {
+        self.key(key);
+        let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7f;
+        if text.bytes().all(plain) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(text.as_bytes());
+            self.0.push(b'"');
+            return Ok(());
+        }
+        serde_json::to_writer(&mut *self.0, text).map_err(io::Error::from)
+    }
 
-#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
-fn maybe_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    seconds(&duration.unwrap_or_default(), serializer)
-}
+    fn maybe(&mut self, key: &str, text: Option<&str>) -> io::Result<()> {
+        text.map_or(Ok(()), |text| self.text(key, text))
+    }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+    fn number(&mut self, key: &str, number: u64) -> io::Result<()> {
+        self.key(key);
+        write!(self.0, "{number}")
+    }
+
+    /// Microseconds are as fine as the clock is honest.
+    fn seconds(&mut self, key: &str, duration: Option<Duration>) -> io::Result<()> {
+        let Some(duration) = duration else { return Ok(()) };
+        self.key(key);
+        write!(self.0, "{}.{:06}", duration.as_secs(), duration.subsec_micros())
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +96,24 @@ mod tests {
         assert_eq!(value["user_agent"], "curl/8.0 \"x\"\n");
         assert_eq!(value["server"], "127.0.0.1:31337");
         assert!(value.get("referer").is_none());
+    }
+
+    #[test]
+    fn whatever_a_client_writes_comes_out_as_it_was() {
+        for hostile in
+            ["\"", "\\", "a\u{0}b", "\u{1f}", "\u{7f}", "\u{e9}\u{1f600}", "\"}\n{\"status\":200", ""]
+        {
+            let mut out = Vec::new();
+            let record = Record { uri: hostile.into(), user_agent: Some(hostile.into()), ..sample() };
+            write(&mut out, &record).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.lines().count(), 1, "{hostile:?}");
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                (&value["uri"], &value["user_agent"]),
+                (&hostile.into(), &hostile.into()),
+                "{hostile:?}"
+            );
+        }
     }
 }

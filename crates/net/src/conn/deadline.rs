@@ -51,7 +51,11 @@ impl Deadlines {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection) -> Poll<Expired> {
         let phase = connection.phase();
         if self.phase != Some(phase) {
-            (self.phase, self.since) = (Some(phase), Instant::now());
+            self.phase = Some(phase);
+            // The clock is not asked where nobody wants to know.
+            if phase != Phase::Exchange {
+                self.since = Instant::now();
+            }
         }
         let Some((due, expired)) = self.due(phase, connection) else {
             return Poll::Pending;
