@@ -19,7 +19,7 @@ impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
-            eprintln!("SKIPPED real_peers: nginx is not installed");
+            skip("nginx is not installed");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -29,7 +29,7 @@ impl Nginx {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let root = dir.path().display();
         let conf = format!(
-            "daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/error.log;
+            "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
              events {{ }}
              http {{
                  access_log {root}/access.log combined;
@@ -52,6 +52,12 @@ impl Nginx {
 
 fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Says loudly that a test was not made, past the test runner's capture.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
+fn skip(why: &str) {
+    eprintln!("SKIPPED real_peers: {why}");
 }
 
 /// What curl prints.
