@@ -78,7 +78,7 @@ impl AccessLog {
     }
 
     pub(crate) fn write(&self, record: &Record<'_>) {
-        let mut line = Vec::with_capacity(512);
+        let mut line = self.writer.buffer();
         let written = match self.format {
             LogFormat::Json => json::write(&mut line, record),
             LogFormat::Combined => combined::write(&mut line, record),
@@ -99,7 +99,7 @@ impl<'a> Record<'a> {
             headers.get(name).map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()))
         };
         Self {
-            time: cx.started_at(),
+            time: SystemTime::now() - outcome.duration,
             client: cx.client_address(),
             method: &line.method,
             uri: redact::uri(line.uri.path_and_query().map_or("/", |target| target.as_str())),

@@ -100,7 +100,8 @@ pub struct Swap<S>(Arc<ArcSwap<Current<S>>>);
 /// Pingora's context of one request.
 pub struct Exchange<S> {
     current: Arc<Current<S>>,
-    cx: Context,
+    /// Boxed, because Pingora moves its context from future to future.
+    cx: Box<Context>,
 }
 
 // === impl Gateway ===
@@ -150,7 +151,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     type CTX = Exchange<S>;
 
     fn new_ctx(&self) -> Exchange<S> {
-        Exchange { current: self.current.load(), cx: Context::unknown() }
+        Exchange { current: self.current.load(), cx: Box::new(Context::unknown()) }
     }
 
     /// Pingora's modules cost a box a request; compression will be a filter.

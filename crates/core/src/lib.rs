@@ -51,6 +51,8 @@ pub use error::{BoxError, Error};
 pub use filter::{Filter, Flow, Outcome, Phases};
 pub use gateway::{Current, Gateway, Settings, Stage, Swap};
 pub use head::{RequestHead, ResponseHead};
+/// How requests are matched, for tables that are made in code.
+pub use headwall_route as matching;
 pub use headwall_units as units;
 pub use metrics::Metrics;
 pub use module::{Build, Module};

@@ -76,14 +76,18 @@ fn split(raw: &str) -> Result<(Cow<'_, str>, Option<&str>), InvalidHost> {
         };
     }
     // Looked for in the whole text, so that `https://a` is told about its slash rather than about a port.
-    if let Some(odd) = raw.chars().find(|&c| c != ':' && !is_name_char(c)) {
-        return Err(if odd.is_ascii() { InvalidHost::Character(odd) } else { InvalidHost::NotAscii(odd) });
+    if !raw.bytes().all(|byte| byte == b':' || is_name_byte(byte)) {
+        return Err(odd_character(raw));
     }
-    match raw.split_once(':') {
-        Some((_, rest)) if rest.contains(':') => Err(InvalidHost::Unbracketed(raw.to_owned())),
-        Some((name, port)) => Ok((normal_name(name)?, Some(checked_port(port)?))),
-        None => Ok((normal_name(raw)?, None)),
+    // Byte by byte: every request passes here, and a host is too short for a search that has to be set up.
+    let Some(colon) = raw.bytes().position(|byte| byte == b':') else {
+        return Ok((normal_name(raw)?, None));
+    };
+    let (name, port) = (&raw[..colon], &raw[colon + 1..]);
+    if port.bytes().any(|byte| byte == b':') {
+        return Err(InvalidHost::Unbracketed(raw.to_owned()));
     }
+    Ok((normal_name(name)?, Some(checked_port(port)?)))
 }
 
 fn normal_name(raw: &str) -> Result<Cow<'_, str>, InvalidHost> {
@@ -94,7 +98,9 @@ fn normal_name(raw: &str) -> Result<Cow<'_, str>, InvalidHost> {
     if name.len() > LONGEST {
         return Err(InvalidHost::TooLong(name.len()));
     }
-    if name.split('.').any(str::is_empty) {
+    let bytes = name.as_bytes();
+    let at_an_end = bytes.first().is_none_or(|byte| *byte == b'.') || bytes.last() == Some(&b'.');
+    if at_an_end || bytes.windows(2).any(|pair| pair == b"..") {
         return Err(InvalidHost::EmptyLabel(raw.to_owned()));
     }
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -113,8 +119,16 @@ fn checked_port(port: &str) -> Result<&str, InvalidHost> {
     }
 }
 
-const fn is_name_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+fn odd_character(raw: &str) -> InvalidHost {
+    let fits = |c: char| c == ':' || u8::try_from(c).is_ok_and(is_name_byte);
+    match raw.chars().find(|&c| !fits(c)) {
+        Some(odd) if !odd.is_ascii() => InvalidHost::NotAscii(odd),
+        odd => InvalidHost::Character(odd.unwrap_or(':')),
+    }
 }
 
 #[cfg(test)]

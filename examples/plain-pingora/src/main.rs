@@ -14,11 +14,11 @@ mod workshop;
 
 use std::net::SocketAddr;
 
+use headwall::matching::{InvalidPathMatch, Matcher, PathMatch, Rule};
 use headwall::route::Step;
 use headwall::{BoxError, Gateway, Route, Service, Table};
 use headwall_api::Api;
 use headwall_login::RateLimit;
-use headwall_route::{InvalidPathMatch, Matcher, PathMatch, Rule};
 use headwall_upstream::ClusterSettings;
 use headwall_websocket::WebSocket;
 use pingora_core::server::Server;

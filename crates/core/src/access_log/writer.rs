@@ -19,6 +19,10 @@ use crate::Metrics;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 16_384;
+/// Buffers of written lines that are kept for the next ones: what one thread allocates and another frees is dear.
+const SPARE: usize = 1_024;
+/// Most lines are shorter.
+const LINE: usize = 512;
 /// How long the thread collects before it writes.
 const COLLECT: Duration = Duration::from_millis(20);
 
@@ -44,6 +48,7 @@ pub struct LogWriter {
 #[derive(Debug)]
 struct Queue {
     lines: ArrayQueue<Vec<u8>>,
+    spare: ArrayQueue<Vec<u8>>,
     asleep: AtomicBool,
     reopen: AtomicBool,
     stop: AtomicBool,
@@ -58,6 +63,7 @@ impl LogWriter {
         let out = target.open()?;
         let queue = Arc::new(Queue {
             lines: ArrayQueue::new(QUEUE),
+            spare: ArrayQueue::new(SPARE),
             asleep: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -80,6 +86,11 @@ impl LogWriter {
     pub fn reopen(&self) {
         self.queue.reopen.store(true, Ordering::SeqCst);
         self.wake();
+    }
+
+    /// An empty buffer for a line.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.queue.spare.pop().unwrap_or_else(|| Vec::with_capacity(LINE))
     }
 
     /// Queues a line, or counts it as dropped when the queue is full.
@@ -165,12 +176,17 @@ fn write_lines(queue: &Queue, target: &LogTarget, out: Box<dyn Write + Send>) {
 fn write_queued(queue: &Queue, out: &mut BufWriter<Box<dyn Write + Send>>) -> io::Result<()> {
     let mut result = Ok(());
     for _ in 0..QUEUE {
-        let Some(line) = queue.lines.pop() else { break };
+        let Some(mut line) = queue.lines.pop() else { break };
         if result.is_ok() {
             result = out.write_all(&line);
         }
         if result.is_err() {
             queue.dropped.inc();
+        }
+        line.clear();
+        if line.capacity() <= 4 * LINE {
+            // One too many is simply freed.
+            drop(queue.spare.push(line));
         }
     }
     result.and_then(|()| out.flush())

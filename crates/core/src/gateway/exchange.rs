@@ -128,8 +128,10 @@ pub(crate) fn answered(cx: &mut Context, status: StatusCode) {
     if let Some(connection) = &cx.connection {
         connection.never_give_up();
     }
+    let now = Instant::now();
     cx.attempts.upstream_status = Some(status);
-    cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| running.since.elapsed());
+    cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| now - running.since);
+    cx.verdict.answered = Some(now - cx.started());
 }
 
 /// The exchange broke off. Another attempt is made only where it cannot be noticed: the connection had been kept
@@ -203,7 +205,6 @@ pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Contex
             route.response(res, cx).map_err(|error| decided(cx, error))?;
         }
     }
-    cx.verdict.answered = Some(cx.started().elapsed());
     Ok(())
 }
 

@@ -60,6 +60,7 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
         (res, body) = compose(reply_to(&error), &session.req_header().headers);
     }
     frame(&mut res, &body, version);
+    cx.verdict.answered = Some(cx.started().elapsed());
     let has_body = !is_head && may_have_body(res.status);
     if session.get_header(EXPECT).is_some() && !session.is_body_done() {
         // The client may or may not send its body now, so the connection cannot be trusted to begin a next request.
