@@ -1,6 +1,6 @@
 //! One line for each request.
 //!
-//! A worker formats the line and puts it into a bounded queue; a thread of its own writes. When the disk is slower
+//! A worker writes the line into a bounded buffer; a thread of its own writes that out. When the disk is slower
 //! than the traffic, lines are dropped and counted, requests are not held up. `Authorization` and cookies are never
 //! logged, and the values of query parameters that are named like secrets are replaced.
 
@@ -78,16 +78,10 @@ impl AccessLog {
     }
 
     pub(crate) fn write(&self, record: &Record<'_>) {
-        let mut line = self.writer.buffer();
-        let written = match self.format {
-            LogFormat::Json => json::write(&mut line, record),
-            LogFormat::Combined => combined::write(&mut line, record),
-        };
-        match written {
-            Ok(()) => self.writer.push(line),
-            // Nothing in a line can fail to be written to memory; should that ever change, somebody is told.
-            Err(error) => log::error!("a line for the access log could not be made: {error}"),
-        }
+        self.writer.push(|buffer| match self.format {
+            LogFormat::Json => json::write(buffer, record),
+            LogFormat::Combined => combined::write(buffer, record),
+        });
     }
 }
 

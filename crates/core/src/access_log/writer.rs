@@ -1,28 +1,28 @@
 //! The thread that writes log lines.
 //!
-//! Workers push into a bounded queue without a lock and without a system call: they wake the thread only when it
-//! sleeps, and after waking it collects lines for a moment, so that a busy server wakes it fifty times a second
-//! instead of once a line.
+//! Workers write lines into buffers that the thread takes away, so that a line costs no allocation and no system call.
+//! There are several buffers, and a worker uses the first that nobody else is using: workers do not wait for one another.
+//! The thread is woken only when it sleeps, and then collects for a moment, so that a busy server wakes it fifty times a
+//! second instead of once a line. A buffer that is full means that the disk is slower than the traffic: lines are dropped
+//! then, and counted.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 use crate::Metrics;
 
-/// Lines that may wait to be written.
-const QUEUE: usize = 16_384;
-/// Buffers of written lines that are kept for the next ones: what one thread allocates and another frees is dear.
-const SPARE: usize = 1_024;
-/// Most lines are shorter.
-const LINE: usize = 512;
+/// Workers that can write at the same time without one waiting for another.
+const BUFFERS: usize = 8;
+/// Bytes that a buffer holds at the most.
+const FULL: usize = 2 * 1024 * 1024;
 /// How long the thread collects before it writes.
 const COLLECT: Duration = Duration::from_millis(20);
 
@@ -37,7 +37,7 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
-/// A queue and the thread that empties it. Dropping it writes what is left.
+/// Buffers and the thread that empties them. Dropping it writes what is left.
 #[derive(Debug)]
 pub struct LogWriter {
     queue: Arc<Queue>,
@@ -47,8 +47,7 @@ pub struct LogWriter {
 
 #[derive(Debug)]
 struct Queue {
-    lines: ArrayQueue<Vec<u8>>,
-    spare: ArrayQueue<Vec<u8>>,
+    buffers: [Mutex<Vec<u8>>; BUFFERS],
     asleep: AtomicBool,
     reopen: AtomicBool,
     stop: AtomicBool,
@@ -62,8 +61,7 @@ impl LogWriter {
     pub fn open(target: LogTarget, metrics: &Metrics) -> io::Result<Self> {
         let out = target.open()?;
         let queue = Arc::new(Queue {
-            lines: ArrayQueue::new(QUEUE),
-            spare: ArrayQueue::new(SPARE),
+            buffers: std::array::from_fn(|_| Mutex::default()),
             asleep: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -88,16 +86,19 @@ impl LogWriter {
         self.wake();
     }
 
-    /// An empty buffer for a line.
-    pub(super) fn buffer(&self) -> Vec<u8> {
-        self.queue.spare.pop().unwrap_or_else(|| Vec::with_capacity(LINE))
-    }
-
-    /// Queues a line, or counts it as dropped when the queue is full.
-    pub(super) fn push(&self, line: Vec<u8>) {
-        if self.queue.lines.push(line).is_err() {
+    /// Has a line written into a buffer, or counts it as dropped when the buffer is full.
+    pub(super) fn push(&self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) {
+        let buffers = &self.queue.buffers;
+        let mut buffer = buffers.iter().find_map(Mutex::try_lock).unwrap_or_else(|| buffers[0].lock());
+        let begin = buffer.len();
+        if begin > FULL {
             self.queue.dropped.inc();
+        } else if let Err(error) = write(&mut buffer) {
+            // Nothing in a line can fail to be written to memory; should that ever change, somebody is told.
+            log::error!("a line for the access log could not be made: {error}");
+            buffer.truncate(begin);
         }
+        drop(buffer);
         if self.queue.asleep.load(Ordering::SeqCst) && self.queue.asleep.swap(false, Ordering::SeqCst) {
             self.wake();
         }
@@ -136,18 +137,18 @@ fn append(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn write_lines(queue: &Queue, target: &LogTarget, out: Box<dyn Write + Send>) {
-    let mut out = BufWriter::with_capacity(64 * 1024, out);
+fn write_lines(queue: &Queue, target: &LogTarget, mut out: Box<dyn Write + Send>) {
+    let mut taken = Vec::new();
     let mut failing = false;
     loop {
         if queue.reopen.swap(false, Ordering::SeqCst) {
-            match out.flush().and_then(|()| target.open()) {
-                Ok(file) => out = BufWriter::with_capacity(64 * 1024, file),
+            match target.open() {
+                Ok(file) => out = file,
                 Err(error) => log::error!("the access log {target:?} cannot be opened again: {error}"),
             }
         }
         let stopping = queue.stop.load(Ordering::SeqCst);
-        let result = write_queued(queue, &mut out);
+        let result = queue.write_all(&mut taken, &mut *out);
         if let Err(error) = &result
             && !failing
         {
@@ -159,10 +160,7 @@ fn write_lines(queue: &Queue, target: &LogTarget, out: Box<dyn Write + Send>) {
         }
         queue.asleep.store(true, Ordering::SeqCst);
         // A line that came before `asleep` was set has woken nobody: look once more before going to sleep.
-        if queue.lines.is_empty()
-            && !queue.stop.load(Ordering::SeqCst)
-            && !queue.reopen.load(Ordering::SeqCst)
-        {
+        if !queue.has_work() {
             thread::park();
         }
         queue.asleep.store(false, Ordering::SeqCst);
@@ -172,24 +170,31 @@ fn write_lines(queue: &Queue, target: &LogTarget, out: Box<dyn Write + Send>) {
     }
 }
 
-/// Writes what is queued. On an error the rest of the queue counts as dropped, so that it cannot grow stale.
-fn write_queued(queue: &Queue, out: &mut BufWriter<Box<dyn Write + Send>>) -> io::Result<()> {
-    let mut result = Ok(());
-    for _ in 0..QUEUE {
-        let Some(mut line) = queue.lines.pop() else { break };
-        if result.is_ok() {
-            result = out.write_all(&line);
+// === impl Queue ===
+
+impl Queue {
+    /// Writes what is in the buffers. `taken` takes the place of each in turn, so that no memory is given back and forth.
+    /// After an error the rest counts as dropped, so that it cannot grow stale.
+    fn write_all(&self, taken: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
+        let mut result = Ok(());
+        for buffer in &self.buffers {
+            std::mem::swap(&mut *buffer.lock(), taken);
+            if result.is_ok() {
+                result = out.write_all(taken);
+            }
+            if result.is_err() {
+                let lines = taken.iter().filter(|byte| **byte == b'\n').count();
+                self.dropped.inc_by(lines as u64);
+            }
+            taken.clear();
         }
-        if result.is_err() {
-            queue.dropped.inc();
-        }
-        line.clear();
-        if line.capacity() <= 4 * LINE {
-            // One too many is simply freed.
-            drop(queue.spare.push(line));
-        }
+        result.and_then(|()| out.flush())
     }
-    result.and_then(|()| out.flush())
+
+    fn has_work(&self) -> bool {
+        let flagged = [&self.stop, &self.reopen].iter().any(|flag| flag.load(Ordering::SeqCst));
+        flagged || self.buffers.iter().any(|buffer| !buffer.lock().is_empty())
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +211,7 @@ mod tests {
         let path = dir.path().join("access.log");
         let writer = LogWriter::open(LogTarget::File(path.clone()), &Metrics::new().unwrap()).unwrap();
         for n in 0..5_000 {
-            writer.push(format!("{n}\n").into_bytes());
+            writer.push(|buffer| writeln!(buffer, "{n}"));
         }
         drop(writer);
         let expected: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
@@ -227,12 +232,11 @@ mod tests {
         let queue = writer.queue.clone();
         writer.thread = Some(thread::spawn(move || write_lines(&queue, &LogTarget::Stderr, Box::new(pipe))));
 
-        let line = vec![b'x'; 1024];
-        let pushed = 3 * QUEUE;
-        for _ in 0..pushed {
-            writer.push(line.clone());
+        let line = [b'x'; 1024];
+        for _ in 0..3 * FULL / line.len() {
+            writer.push(|buffer| buffer.write_all(&line));
         }
-        assert!(metrics.log_dropped().get() > 0, "more was pushed than queue and pipe can hold");
+        assert!(metrics.log_dropped().get() > 0, "more was pushed than buffer and pipe can hold");
         drop(reader);
         drop(writer);
     }
@@ -247,7 +251,7 @@ mod tests {
         while !path.exists() {
             thread::yield_now();
         }
-        writer.push(b"after\n".to_vec());
+        writer.push(|buffer| writeln!(buffer, "after"));
         drop(writer);
         assert_eq!(lines(&path), ["after"]);
     }
