@@ -10,7 +10,7 @@
 //! # struct Loyalty { header: String }
 //! # impl Module for Loyalty {
 //! #     type Makes = dyn Filter;
-//! #     fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> { todo!() }
+//! #     fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> { Err("left out here".into()) }
 //! # }
 //! fn main() -> std::process::ExitCode {
 //!     headwall::Server::new().filter::<Loyalty>("loyalty").run()
