@@ -164,6 +164,18 @@ async fn a_request_without_a_host_is_a_400() {
 }
 
 #[tokio::test]
+async fn a_request_with_two_lengths_is_a_400_that_no_filter_sees() {
+    for (name, length) in [("Content-Length", 5), ("content-LENGTH", 0)] {
+        let gateway = with_limits("{}").await;
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{name}: {length}\r\nTransfer-Encoding: chunked");
+        let answer = ask(&gateway, &head).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("connection: close") || answer.contains("Connection: close"), "{answer}");
+        assert_eq!(gateway.stop().await[0]["reason"], "ambiguous_length");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_too_many_is_closed_at_once_and_counted() {
     let gateway = with_limits("{ max_connections: 2 }").await;
     let (one, two) = (Client::connect(gateway.address()).await, Client::connect(gateway.address()).await);

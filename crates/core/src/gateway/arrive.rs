@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use bytes::Bytes;
 use headwall_route::normalise as normal_path;
+use http::header::TRANSFER_ENCODING;
 use http::{StatusCode, Uri};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -47,9 +49,9 @@ pub(super) async fn decide<S: Service>(
 ) -> Result<Action, Error> {
     let Exchange { current, cx } = exchange;
     // HTTP/2 bounds its header list itself.
-    let raw_head = if session.is_http2() { 0 } else { session.to_h1_raw().len() };
+    let raw_head = if session.is_http2() { Bytes::new() } else { session.to_h1_raw() };
     let header = session.req_header_mut();
-    if let Err(reply) = check(header, raw_head, &current.settings) {
+    if let Err(reply) = check(header, &raw_head, &current.settings) {
         return Ok(Action::Reply(*reply));
     }
     // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
@@ -68,8 +70,9 @@ fn peer_of(session: &Session) -> std::net::SocketAddr {
     inet.copied().unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-/// Refuses a head that is too large, or that names no host where HTTP/1.1 demands one (RFC 9112, 3.2).
-fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<(), Box<LocalReply>> {
+/// Refuses a head that is too large, that names no host where HTTP/1.1 demands one (RFC 9112, 3.2), or that says twice how
+/// long its body is.
+fn check(req: &RequestHeader, raw_head: &[u8], settings: &Settings) -> Result<(), Box<LocalReply>> {
     let refuse = |status, reason| Err(Box::new(LocalReply::error(status, reason)));
     if !req.raw_path_is_utf8() {
         return Err(invalid_path("it is not UTF-8"));
@@ -77,13 +80,27 @@ fn check(req: &RequestHeader, raw_head: usize, settings: &Settings) -> Result<()
     if req.raw_path().len() > settings.max_request_line {
         return refuse(StatusCode::URI_TOO_LONG, "request_line_too_long");
     }
-    if raw_head > settings.max_header_size || req.headers.len() > settings.max_header_count {
+    if raw_head.len() > settings.max_header_size || req.headers.len() > settings.max_header_count {
         return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large");
     }
     if req.version == http::Version::HTTP_11 && !req.headers.contains_key(http::header::HOST) {
         return refuse(StatusCode::BAD_REQUEST, "missing_host");
     }
+    // Whoever goes by the other length sees another request (RFC 9112, 6.1).
+    if req.headers.contains_key(TRANSFER_ENCODING) && has_content_length(raw_head) {
+        let reply = LocalReply::error(StatusCode::BAD_REQUEST, "ambiguous_length");
+        return Err(Box::new(
+            reply.message("The request has both a Content-Length and a Transfer-Encoding."),
+        ));
+    }
     Ok(())
+}
+
+/// Looks into what was sent, because Pingora takes the Content-Length away where it goes by the Transfer-Encoding.
+fn has_content_length(raw_head: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    let starts = |line: &[u8]| line.get(..NAME.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAME));
+    raw_head.split(|byte| *byte == b'\n').any(starts)
 }
 
 /// Brings the path into the one form that is matched and forwarded.
