@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -187,11 +187,6 @@ impl Context {
     /// When the head of the request had arrived.
     pub fn started(&self) -> Instant {
         self.started
-    }
-
-    /// The same on the calendar.
-    pub fn started_at(&self) -> SystemTime {
-        SystemTime::now() - self.started.elapsed()
     }
 
     /// The address of the client: the connection's other end, or, where that is a trusted proxy, who it speaks for.

@@ -78,7 +78,7 @@ impl Module for RateLimit {
         }
         let capacity = NonZeroUsize::new(self.capacity).ok_or("capacity must not be 0")?;
         // The counts outlive a reload that changes nothing about what is counted and how.
-        let identity = format!("{} {:?} {:?} {:?} {}", cx.place(), quota, self.delay, self.key, capacity);
+        let identity = format!("{} {:?} {:?} {}", cx.place(), quota, self.key, capacity);
         let zone = cx.shared(&identity, || Ok(Zone::new(quota, capacity)))?;
         let decisions = cx.metrics().counters(
             "headwall_rate_limit_decisions_total",

@@ -98,9 +98,7 @@ impl Cluster {
             looked.recv().await;
         }
     }
-}
 
-impl Cluster {
     fn stop_watching(&self) {
         for task in self.0.tasks.lock().drain(..) {
             task.abort();
