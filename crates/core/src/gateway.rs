@@ -47,6 +47,8 @@ pub struct Gateway<S> {
     /// Connections that become tunnels. Pingora's own pool belongs to its own path.
     tunnels: Connector,
     stage: watch::Sender<Stage>,
+    /// Never marked as seen, so that "has anything been said" is one atomic load on the request path.
+    watched_stage: watch::Receiver<Stage>,
     metrics: Option<Metrics>,
 }
 
@@ -115,10 +117,12 @@ impl<S: Service> Gateway<S> {
     /// A gateway with these settings.
     pub fn with_settings(service: S, settings: Settings) -> Self {
         let current = Arc::new(Current { service, settings });
+        let (stage, watched_stage) = watch::channel(Stage::Serving);
         Self {
             current: Swap(Arc::new(ArcSwap::new(current))),
             tunnels: Connector::new(None),
-            stage: watch::Sender::new(Stage::Serving),
+            stage,
+            watched_stage,
             metrics: None,
         }
     }
@@ -137,6 +141,11 @@ impl<S: Service> Gateway<S> {
     /// The stage that the gateway is told to be at. It begins with [`Stage::Serving`].
     pub fn stage(&self) -> watch::Sender<Stage> {
         self.stage.clone()
+    }
+
+    /// Reading the stage takes a lock that all workers share, so it is read only once it was ever told.
+    fn is_leaving(&self) -> bool {
+        self.watched_stage.has_changed().unwrap_or(true) && *self.watched_stage.borrow() > Stage::Serving
     }
 }
 
@@ -244,7 +253,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        if *self.stage.borrow() > Stage::Serving {
+        if self.is_leaving() {
             session.set_keepalive(None);
         }
         let mut res = head::take_response(header);
@@ -312,7 +321,7 @@ impl<S> Gateway<S> {
     }
 
     pub(crate) fn watch_stage(&self) -> watch::Receiver<Stage> {
-        self.stage.subscribe()
+        self.watched_stage.clone()
     }
 
     pub(crate) fn websocket_metrics(&self) -> Option<&crate::metrics::WebSocketMetrics> {
