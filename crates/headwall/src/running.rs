@@ -147,7 +147,9 @@ impl Running {
         }
         let settings = assemble::settings(&config, access_log.clone());
         self.swap.replace(Current { service: table, settings });
-        self.frontend.limits.store(Arc::new(limits(&config)));
+        for frontend in [&self.frontend, &self.admin_frontend] {
+            frontend.limits.store(Arc::new(limits(&config)));
+        }
         self.status.serving(upstreams);
         self.access_log = access_log;
         self.config = config;
