@@ -1,0 +1,1 @@
+//! Certificates and TLS settings: which identity answers for which name.
