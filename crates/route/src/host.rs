@@ -1,10 +1,12 @@
 //! One spelling for every host, so that a site is found by comparing bytes.
 
+mod map;
 mod pattern;
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+pub use self::map::HostMap;
 pub(crate) use self::pattern::Kind;
 pub use self::pattern::{HostPattern, InvalidHostPattern};
 

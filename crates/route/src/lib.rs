@@ -53,7 +53,7 @@ mod shadow;
 mod fixture;
 
 pub use self::explain::{Explanation, Step, Verdict, WhyNot};
-pub use self::host::{HostPattern, InvalidHost, InvalidHostPattern, host_of};
+pub use self::host::{HostMap, HostPattern, InvalidHost, InvalidHostPattern, host_of};
 pub use self::matcher::{
     HeaderMatch, InvalidHeaderName, InvalidMethod, InvalidPathMatch, InvalidRegex, Matcher, MethodMatch,
     PathMatch, QueryMatch, ValueMatch,

@@ -1,10 +1,7 @@
 //! From a host to its site.
 
-use crate::host::Kind;
-use crate::{HostPattern, Site};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::{fmt, iter};
+use crate::{HostMap, HostPattern, Site};
+use std::fmt;
 
 /// Every conflict between the sites of a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,14 +18,9 @@ pub struct Conflict {
     pub second: (usize, String),
 }
 
-/// Sites by index. Lookups allocate nothing.
+/// Sites by index.
 #[derive(Debug, Default)]
-pub(super) struct HostIndex {
-    exact: HashMap<String, usize>,
-    /// By the name that the pattern's names are below.
-    below: HashMap<String, usize>,
-    unnamed: Option<usize>,
-}
+pub(super) struct HostIndex(HostMap<usize>);
 
 // === impl InvalidTable ===
 
@@ -68,12 +60,12 @@ impl fmt::Display for Conflict {
 
 impl HostIndex {
     pub(super) fn new<T>(sites: &[Site<T>]) -> Result<Self, InvalidTable> {
-        let mut hosts = Self::default();
+        let mut hosts = HostMap::default();
         let mut conflicts = Vec::new();
         for (index, site) in sites.iter().enumerate() {
             let everything = site.hosts.is_empty().then_some(None);
             for host in site.hosts.iter().map(Some).chain(everything) {
-                let holder = hosts.claim(host, index);
+                let holder = *hosts.claim(host, index);
                 // A host that a site names twice is named.
                 if holder != index {
                     let first = (holder, sites[holder].to_string());
@@ -82,37 +74,10 @@ impl HostIndex {
                 }
             }
         }
-        if conflicts.is_empty() { Ok(hosts) } else { Err(InvalidTable(conflicts)) }
+        if conflicts.is_empty() { Ok(Self(hosts)) } else { Err(InvalidTable(conflicts)) }
     }
 
-    /// Gives a host to a site if it is free, and says which site has it.
-    fn claim(&mut self, host: Option<&HostPattern>, site: usize) -> usize {
-        let (names, name) = match host.map(HostPattern::kind) {
-            Some(Kind::Exact(name)) => (&mut self.exact, name),
-            Some(Kind::Below(name)) => (&mut self.below, name),
-            None => return *self.unnamed.get_or_insert(site),
-        };
-        match names.entry(name.clone()) {
-            Entry::Occupied(taken) => *taken.get(),
-            Entry::Vacant(free) => *free.insert(site),
-        }
-    }
-
-    /// Exact, then the longest wildcard, then the site that takes what others leave.
     pub(super) fn site_of(&self, host: Option<&str>) -> Option<usize> {
-        let named = host.and_then(|host| {
-            let exact = self.exact.get(host);
-            exact.or_else(|| parents(host).find_map(|parent| self.below.get(parent)))
-        });
-        named.copied().or(self.unnamed)
+        self.0.find(host).copied()
     }
-}
-
-/// `b.c` and `c` for `a.b.c`: the names that it is below, the nearest first.
-fn parents(host: &str) -> impl Iterator<Item = &str> {
-    iter::successors(parent(host), |name| parent(name))
-}
-
-fn parent(name: &str) -> Option<&str> {
-    name.split_once('.').map(|(_, parent)| parent)
 }
