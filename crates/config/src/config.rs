@@ -1,13 +1,18 @@
 //! The configuration as true: no name in it dangles, and every text that means something is parsed.
 
 use crate::document::Document;
-use crate::file::{AccessLog, Admin, Client, File, Limits, Listener, Shutdown, Workers};
+use crate::file::{
+    AccessLog, Acme, Admin, CertificateFiles, Client, ClientAuth, File, HttpsRedirect, Limits, ListenAddress,
+    Network, Shutdown, TlsVersion, Workers,
+};
 use crate::report::{Code, Diagnostic, Report, Severity};
 use crate::resolve;
 use crate::source::{Place, Source};
 use crate::typed::Typing;
 use crate::{AnySettings, Registry, Settings, expanded};
 use headwall_route::{HostPattern, Matcher};
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// A configuration that the reader found no error in.
 #[derive(Debug)]
@@ -27,12 +32,28 @@ pub struct Config {
     pub admin: Admin,
     /// How the server stops.
     pub shutdown: Shutdown,
+    /// Where to keep what must not be lost, if the file says so.
+    pub storage: Option<PathBuf>,
     /// What is served; at least one site.
     pub sites: Vec<Site>,
     /// Servers to forward to, in the order written. Every reference in a module's settings names one of them.
     pub upstreams: Vec<Upstream>,
     pub(crate) document: Document,
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// Where clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Listener {
+    /// The address.
+    pub address: ListenAddress,
+    /// Whether TLS is spoken; then there is a site with TLS.
+    pub tls: bool,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// Proxies that say who their client is.
+    pub proxy_protocol: Vec<Network>,
 }
 
 /// Hosts and their routes.
@@ -43,12 +64,45 @@ pub struct Site {
     pub name: String,
     /// Its hosts; without any it takes what no other site names. No host is in two sites.
     pub hosts: Vec<HostPattern>,
+    /// How it speaks TLS, if it does; then there is a listener for it.
+    pub tls: Option<Tls>,
     /// Filters for all of its routes, before those of the route.
     pub filters: Vec<Slot>,
     /// Its routes, in the order written.
     pub routes: Vec<Route>,
     /// Where it stands in the file.
     pub place: Place,
+}
+
+/// How a site speaks TLS.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Tls {
+    /// Where its certificates come from.
+    pub certificates: Certificates,
+    /// The oldest version.
+    pub min_version: TlsVersion,
+    /// The cipher suites as written, with the place to say so if they are none.
+    pub ciphers: Option<(String, Place)>,
+    /// Whether sessions can be resumed.
+    pub session_tickets: bool,
+    /// Which certificate clients have to show.
+    pub client_auth: Option<(ClientAuth, Place)>,
+    /// How plain HTTP is sent to HTTPS.
+    pub redirect: HttpsRedirect,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// Where a site's certificates come from.
+#[derive(Debug)]
+pub enum Certificates {
+    /// From files; at least one pair. Each has its place in the file.
+    Files(Vec<(CertificateFiles, Place)>),
+    /// From a CA; then the site has hosts.
+    Acme(Box<Acme>),
+    /// From an authority of one's own.
+    Internal,
 }
 
 /// Which requests, what is done to them, and the service that answers them.
@@ -119,25 +173,24 @@ impl Config {
         let refused = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         match resolved {
             Some((
-                File { workers, listeners, client, limits, access_log, admin, shutdown, .. },
+                File { workers, client, limits, access_log, admin, shutdown, storage, .. },
+                listeners,
                 sites,
                 upstreams,
-            )) if !refused => {
-                let listeners = listeners.into_iter().map(|listener| listener.value).collect();
-                Ok(Self {
-                    workers,
-                    listeners,
-                    client,
-                    limits,
-                    access_log,
-                    admin,
-                    shutdown,
-                    sites,
-                    upstreams,
-                    document,
-                    warnings: diagnostics,
-                })
-            }
+            )) if !refused => Ok(Self {
+                workers,
+                listeners,
+                client,
+                limits,
+                access_log,
+                admin,
+                shutdown,
+                storage,
+                sites,
+                upstreams,
+                document,
+                warnings: diagnostics,
+            }),
             Some(_) | None => Err(document.report(diagnostics)),
         }
     }

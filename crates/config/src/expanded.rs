@@ -1,6 +1,6 @@
 //! The configuration written out again, every default visible: what `check --expanded` prints.
 
-use crate::config::{Config, Route, Site, Slot, Upstream};
+use crate::config::{Certificates, Config, Route, Site, Slot, Tls, Upstream};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn yaml(config: &Config) -> String {
@@ -12,6 +12,7 @@ pub(crate) fn yaml(config: &Config) -> String {
         "access_log": config.access_log,
         "admin": config.admin,
         "shutdown": config.shutdown,
+        "storage": config.storage,
         "sites": config.sites.iter().map(site).collect::<Value>(),
         "upstreams": config.upstreams.iter().map(upstream).collect::<Map<_, _>>(),
     });
@@ -22,12 +23,37 @@ pub(crate) fn yaml(config: &Config) -> String {
 
 fn site(site: &Site) -> Value {
     let hosts: Vec<String> = site.hosts.iter().map(ToString::to_string).collect();
-    json!({
-        "name": site.name,
-        "hosts": hosts,
-        "filters": site.filters.iter().map(slot).collect::<Value>(),
-        "routes": site.routes.iter().map(route).collect::<Value>(),
-    })
+    let mut value = Map::new();
+    value.insert("name".to_owned(), json!(site.name));
+    value.insert("hosts".to_owned(), json!(hosts));
+    if let Some(settings) = &site.tls {
+        value.insert("tls".to_owned(), tls(settings));
+    }
+    value.insert("filters".to_owned(), site.filters.iter().map(slot).collect());
+    value.insert("routes".to_owned(), site.routes.iter().map(route).collect());
+    Value::Object(value)
+}
+
+fn tls(tls: &Tls) -> Value {
+    let (key, certificates) = match &tls.certificates {
+        Certificates::Files(files) => {
+            ("certificates", files.iter().map(|(files, _)| json!(files)).collect::<Value>())
+        }
+        Certificates::Acme(acme) => ("acme", json!(acme)),
+        Certificates::Internal => ("internal", json!({})),
+    };
+    let mut value = Map::new();
+    value.insert(key.to_owned(), certificates);
+    value.insert("min_version".to_owned(), json!(tls.min_version));
+    if let Some((ciphers, _)) = &tls.ciphers {
+        value.insert("ciphers".to_owned(), json!(ciphers));
+    }
+    value.insert("session_tickets".to_owned(), json!(tls.session_tickets));
+    if let Some((client_auth, _)) = &tls.client_auth {
+        value.insert("client_auth".to_owned(), json!(client_auth));
+    }
+    value.insert("redirect".to_owned(), json!(tls.redirect));
+    Value::Object(value)
 }
 
 fn route(route: &Route) -> Value {

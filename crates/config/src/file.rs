@@ -3,23 +3,30 @@
 //! These types say what the keys are called and nothing more; names in them may dangle. [`resolve`](crate::resolve)
 //! makes a [`Config`](crate::Config) of them. The doc comments are the descriptions in the JSON Schema.
 
+mod acme;
 mod edge;
 mod listen;
 mod matching;
 mod network;
 mod slot;
+mod tls;
 mod workers;
 
-pub use self::edge::{AccessLog, AccessLogFormat, Admin, Client, Limits, Listener, LogOutput, Shutdown};
+pub use self::acme::{Acme, AcmeAccount, AcmeAuthority, AcmeChallenge, AcmeDns};
+pub(crate) use self::edge::WrittenListener;
+pub use self::edge::{AccessLog, AccessLogFormat, Admin, Client, Limits, LogOutput, Shutdown};
 pub use self::listen::{InvalidListenAddress, ListenAddress};
 pub(crate) use self::matching::{Condition, ValueCondition};
 pub use self::network::{InvalidNetwork, Network};
 pub(crate) use self::slot::{FilterSlot, Service, UpstreamSlot};
+pub use self::tls::{CertificateFiles, ClientAuth, ClientAuthMode, HttpsRedirect, TlsVersion};
+pub(crate) use self::tls::{TlsSlot, WrittenTls};
 pub use self::workers::Workers;
 use crate::typed::{At, Named, OneOrMany};
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// A Headwall configuration.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -30,10 +37,10 @@ pub(crate) struct File {
     #[serde(default)]
     #[garde(dive)]
     pub(crate) workers: Workers,
-    /// Where clients connect to. Default: one listener on `[::]:8080`.
-    #[serde(default = "default_listeners")]
-    #[garde(length(min = 1))]
-    pub(crate) listeners: Vec<At<Listener>>,
+    /// Where clients connect to. Default: `[::]:8080`, or `[::]:80` and `[::]:443` if a site has `tls`.
+    #[serde(default)]
+    #[garde(skip)]
+    pub(crate) listeners: Vec<At<WrittenListener>>,
     /// What is known of clients before they say anything.
     #[serde(default)]
     #[garde(skip)]
@@ -54,6 +61,11 @@ pub(crate) struct File {
     #[serde(default)]
     #[garde(dive)]
     pub(crate) shutdown: Shutdown,
+    /// Where Headwall keeps what it must not lose: certificates, keys and accounts. Several processes may share it.
+    /// Default: `$STATE_DIRECTORY`, or `/var/lib/headwall` for root, or `headwall` in the user's data directory.
+    #[serde(default)]
+    #[garde(skip)]
+    pub(crate) storage: Option<PathBuf>,
     /// What is served, by host. At least one.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
@@ -78,6 +90,10 @@ pub(crate) struct Site {
     #[serde(default)]
     #[schemars(with = "OneOrMany<String>")]
     pub(crate) hosts: OneOrMany<At<String>>,
+    /// How it speaks TLS, and where its certificates come from: settings, or one of `auto`, `acme` and `internal`.
+    /// Default: it does not.
+    #[serde(default)]
+    pub(crate) tls: Option<TlsSlot>,
     /// Filters for all of its routes, in this order, before those of the route. Default: none.
     #[serde(default)]
     pub(crate) filters: Vec<FilterSlot>,
@@ -111,8 +127,4 @@ pub(crate) struct Route {
 
 fn yes() -> bool {
     true
-}
-
-fn default_listeners() -> Vec<At<Listener>> {
-    vec![At { id: crate::document::Document::ROOT, value: Listener::default() }]
 }

@@ -50,10 +50,11 @@ mod resolve;
 mod expanded;
 mod schema;
 
-pub use self::config::{Config, Route, Site, Slot, Upstream};
+pub use self::config::{Certificates, Config, Listener, Route, Site, Slot, Tls, Upstream};
 pub use self::file::{
-    AccessLog, AccessLogFormat, Admin, Client, InvalidListenAddress, InvalidNetwork, Limits, ListenAddress,
-    Listener, LogOutput, Network, Shutdown, Workers,
+    AccessLog, AccessLogFormat, Acme, AcmeAccount, AcmeAuthority, AcmeChallenge, AcmeDns, Admin,
+    CertificateFiles, Client, ClientAuth, ClientAuthMode, HttpsRedirect, InvalidListenAddress,
+    InvalidNetwork, Limits, ListenAddress, LogOutput, Network, Shutdown, TlsVersion, Workers,
 };
 pub use self::registry::{AnySettings, InvalidModule, Kind, Registry, Settings};
 pub use self::report::{Code, Coloring, Diagnostic, Report, Severity};

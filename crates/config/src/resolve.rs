@@ -9,16 +9,20 @@ mod name;
 mod routes;
 mod sites;
 mod slots;
+mod tls;
 
-use crate::config::{Site, Upstream};
+use crate::config::{Listener, Site, Upstream};
 use crate::document::{Document, Value};
 use crate::file::File;
 use crate::registry::Registry;
 use crate::report::Code;
 use crate::typed::Typing;
 
+/// The file, and what its listeners, sites and upstreams have become.
+type Resolved = (File, Vec<Listener>, Vec<Site>, Vec<Upstream>);
+
 /// Reads the whole file. What it returns is true only if `typing` has no errors.
-pub(crate) fn file(typing: &mut Typing<'_>, registry: &Registry) -> Option<(File, Vec<Site>, Vec<Upstream>)> {
+pub(crate) fn file(typing: &mut Typing<'_>, registry: &Registry) -> Option<Resolved> {
     let root = Document::ROOT;
     if let Value::Scalar(scalar) = &typing.document().node(root).value
         && scalar.text.is_empty()
@@ -29,9 +33,9 @@ pub(crate) fn file(typing: &mut Typing<'_>, registry: &Registry) -> Option<(File
     }
     let file: File = typing.read(root)?;
     typing.check_bounds(root, &file);
-    edge::check_listeners(typing, &file);
     let upstreams = slots::upstreams(typing, registry, &file.upstreams.0);
     let sites = sites::sites(typing, registry, &file.sites);
+    let listeners = edge::listeners(typing, &file, &sites);
     slots::warn_of_unused(typing, &file.upstreams.0);
-    Some((file, sites, upstreams))
+    Some((file, listeners, sites, upstreams))
 }

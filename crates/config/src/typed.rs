@@ -75,6 +75,11 @@ impl<'d> Typing<'d> {
         Some(value)
     }
 
+    /// A part that may be left empty, as [`read_settings`](Self::read_settings), whose limits are checked elsewhere.
+    pub(crate) fn read_slot<T: DeserializeOwned>(&mut self, id: NodeId) -> Option<T> {
+        self.read_with(id, true)
+    }
+
     fn read_with<T: DeserializeOwned>(&mut self, id: NodeId, nothing_is_empty: bool) -> Option<T> {
         if self.is_removed(id) {
             return None;

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, Version, header};
 
+use crate::connection::Tls;
 use crate::{Context, Outcome};
 pub use writer::{LogTarget, LogWriter};
 
@@ -57,6 +58,7 @@ pub(crate) struct Record<'a> {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) site: Option<&'a str>,
     pub(crate) route: Option<&'a str>,
+    pub(crate) tls: Option<&'a Tls>,
     pub(crate) upstream: Option<&'a str>,
     pub(crate) server: Option<&'a str>,
     pub(crate) attempts: u32,
@@ -109,6 +111,7 @@ impl<'a> Record<'a> {
             first_byte: cx.verdict.answered,
             site: cx.route().map(|route| &*route.site),
             route: cx.route().map(|route| &*route.name),
+            tls: cx.tls(),
             upstream: cx.forward.as_ref().map(|forward| &**forward.upstream.name()),
             server: cx.tried().last().map(|server| &**server),
             attempts: cx.attempt(),
@@ -151,6 +154,7 @@ fn sample() -> Record<'static> {
         first_byte: Some(Duration::from_micros(1200)),
         site: Some("app"),
         route: Some("api"),
+        tls: None,
         upstream: Some("app"),
         server: Some("127.0.0.1:31337"),
         attempts: 1,

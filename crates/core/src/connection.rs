@@ -5,6 +5,8 @@
 //! them (`headwall-net`), and the gateway tells it which part of an exchange it is in. A gateway that is hosted by a
 //! plain Pingora `Server` has no such stream and does without.
 
+mod tls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -13,12 +15,18 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use pingora_proxy::Session;
 
+pub use tls::{ClientCertificate, Tls};
+
 /// One client connection, shared by the stream and the requests on it.
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
     /// The peer's address as header text, made once for all requests of the connection.
     peer_text: HeaderValue,
+    local: Option<SocketAddr>,
+    tls: Option<Tls>,
+    /// Several requests at a time come on it, so that it is in no one phase: HTTP/2.
+    multiplexed: bool,
     opened: Instant,
     phase: AtomicU8,
     /// Milliseconds after `opened` at which the exchange is to be given up; 0 means never.
@@ -38,6 +46,8 @@ pub enum Phase {
     Exchange,
     /// HTTP is over: the connection carries a tunnel.
     Tunnel,
+    /// HTTP/2: requests come and go, and each keeps its own time.
+    Multiplexed,
 }
 
 impl Connection {
@@ -46,11 +56,47 @@ impl Connection {
         Self {
             peer,
             peer_text: address_text(peer.ip()),
+            local: None,
+            tls: None,
+            multiplexed: false,
             opened: Instant::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
             give_up_at: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
         }
+    }
+
+    /// The same, to this address of ours.
+    #[must_use]
+    pub fn to(self, local: Option<SocketAddr>) -> Self {
+        Self { local, ..self }
+    }
+
+    /// The same, with what was agreed on in a TLS handshake.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// The same, with HTTP/2 spoken on it.
+    #[must_use]
+    pub fn multiplexed(self) -> Self {
+        Self { multiplexed: true, phase: AtomicU8::new(Phase::Multiplexed as u8), ..self }
+    }
+
+    /// The address of ours that the client has connected to, where it is known.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// What was agreed on in the TLS handshake, if there was one.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// Whether HTTP/2 is spoken on it.
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed
     }
 
     /// The other end. A unix socket's is `127.0.0.1:0`, since whoever can open it is on this machine.
@@ -64,12 +110,16 @@ impl Connection {
             0 => Phase::Idle,
             1 => Phase::Head,
             2 => Phase::Exchange,
-            _ => Phase::Tunnel,
+            3 => Phase::Tunnel,
+            _ => Phase::Multiplexed,
         }
     }
 
-    /// Moves on to another phase.
+    /// Moves on to another phase. With several requests at a time there is none to move to.
     pub fn enter(&self, phase: Phase) {
+        if self.multiplexed {
+            return;
+        }
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 

@@ -14,7 +14,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version}
 use smallvec::SmallVec;
 
 use crate::client::TrustedProxies;
-use crate::connection::{Connection, address_text};
+use crate::connection::{Connection, Tls, address_text};
 use crate::error::Failure;
 use crate::forward::X_REQUEST_ID;
 use crate::head::RequestHead;
@@ -207,6 +207,11 @@ impl Context {
     /// `https` if the client speaks TLS, to us or to a trusted proxy, otherwise `http`.
     pub fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// What was agreed on in the TLS handshake, where the accept loop has told.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.connection.as_ref()?.tls()
     }
 
     /// The host that the client asked for, port included, as it wrote it.

@@ -2,7 +2,8 @@
 //!
 //! `X-Real-IP`, `X-Forwarded-For`, `-Proto` and `-Host`, and RFC 7239 `Forwarded` on request. What a client says of
 //! itself in them is replaced, unless its address is a trusted proxy's: then `X-Forwarded-For` is appended to and the
-//! others are kept. Hop-by-hop headers of a request are dropped by Pingora's request policy (RFC 9110, 7.6.1), those of a
+//! others are kept. Who has shown a certificate in the TLS handshake is named in `Client-Cert` (RFC 9440),
+//! `X-Client-Cert-Subject` and `-Fingerprint`, and nobody else can put these there. Hop-by-hop headers of a request are dropped by Pingora's request policy (RFC 9110, 7.6.1), those of a
 //! response here.
 
 use std::net::IpAddr;
@@ -19,6 +20,10 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+static CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+static X_CLIENT_CERT_SUBJECT: HeaderName = HeaderName::from_static("x-client-cert-subject");
+static X_CLIENT_CERT_FINGERPRINT: HeaderName = HeaderName::from_static("x-client-cert-fingerprint");
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -33,14 +38,19 @@ static TELLING: [&HeaderName; 7] = [
     &X_REQUEST_ID,
 ];
 
+/// Headers that tell of the client's certificate.
+static CERTIFYING: [&HeaderName; 4] =
+    [&CLIENT_CERT, &CLIENT_CERT_CHAIN, &X_CLIENT_CERT_SUBJECT, &X_CLIENT_CERT_FINGERPRINT];
+
 /// Writes the forward headers of one attempt.
 pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
     if cx.forward.as_ref().is_some_and(|forward| !forward.forward_headers) {
-        for name in TELLING {
+        for name in TELLING.into_iter().chain(CERTIFYING) {
             headers.remove(name);
         }
         return;
     }
+    certify(headers, cx);
     // Growing a header map means hashing it anew: once is enough.
     headers.reserve(TELLING.len());
     let trusted = cx.peer_is_trusted();
@@ -64,6 +74,23 @@ pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
         headers.append(FORWARDED, forwarded(cx));
     }
     headers.insert(&X_REQUEST_ID, cx.request_id_text().clone());
+}
+
+/// Says which certificate the client has shown. Whoever comes on a connection without one has none to speak of, unless
+/// it is a proxy that is trusted to have verified it.
+fn certify(headers: &mut HeaderMap, cx: &Context) {
+    let shown = cx.tls().and_then(|tls| tls.client_certificate.as_ref());
+    if shown.is_none() && cx.peer_is_trusted() {
+        return;
+    }
+    for name in CERTIFYING {
+        headers.remove(name);
+    }
+    if let Some(texts) = shown.map(|certificate| &certificate.texts) {
+        headers.insert(&CLIENT_CERT, texts.certificate.clone());
+        headers.insert(&X_CLIENT_CERT_SUBJECT, texts.subject.clone());
+        headers.insert(&X_CLIENT_CERT_FINGERPRINT, texts.fingerprint.clone());
+    }
 }
 
 /// Drops from a response what its server said to this hop alone. What frames the body stays for Pingora to read.

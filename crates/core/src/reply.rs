@@ -143,7 +143,7 @@ fn sentence(status: StatusCode) -> Cow<'static, str> {
         408 => "The request took too long to arrive.",
         413 => "The request body is too large.",
         414 => "The request address is too long.",
-        421 => "This server does not answer for that host.",
+        421 => "This connection was not opened for that host.",
         426 => "This address only speaks WebSocket.",
         429 => "Too many requests. Please try again later.",
         431 => "The request headers are too large.",

@@ -1,15 +1,19 @@
 //! The accept loop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use headwall_core::{BoxError, Metrics};
 use pingora_core::apps::ServerApp;
 use pingora_core::services::listening::Service;
 use tokio::sync::watch;
 
-use crate::{Conn, Connections, Listener};
+use crate::arrival::Arrival;
+use crate::handshake::{Failure, HandshakeMetrics, Secure, Summary};
+use crate::{Connections, Listener, Transport};
 
 /// How long accepting pauses when the process is out of file descriptors.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
@@ -21,8 +25,34 @@ pub struct Frontend {
     pub connections: Connections,
     /// What a connection may do. A change is for connections accepted from then on.
     pub limits: ArcSwap<Limits>,
+    /// Sites and certificates of the listeners that speak TLS. A change is for handshakes from then on.
+    pub secure: ArcSwap<Secure>,
+    /// Handshakes are counted here.
+    pub handshakes: HandshakeMetrics,
+    /// Those that failed and are not in the log yet.
+    failures: Summary,
     /// Turns true when the server drains: responses then say `Connection: close`.
     pub draining: watch::Receiver<bool>,
+}
+
+impl Frontend {
+    /// Nothing is open yet, and nobody speaks TLS.
+    pub fn new(metrics: &Metrics, limits: Limits, draining: watch::Receiver<bool>) -> Result<Self, BoxError> {
+        Ok(Self {
+            connections: Connections::new(metrics.connections()),
+            limits: ArcSwap::from_pointee(limits),
+            secure: ArcSwap::default(),
+            handshakes: HandshakeMetrics::new(metrics)?,
+            failures: Summary::new(),
+            draining,
+        })
+    }
+
+    /// Takes note of a connection on which there will be no request.
+    pub(crate) fn refused(&self, client: SocketAddr, failure: &Failure) {
+        self.handshakes.failed(failure);
+        self.failures.failed(client.ip().to_canonical(), failure, Instant::now());
+    }
 }
 
 /// What a connection may do.
@@ -32,6 +62,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// For the next request of a connection. 75 s by default.
     pub keepalive_timeout: Duration,
+    /// For everything before HTTP: the PROXY header and the TLS handshake. 10 s by default.
+    pub handshake_timeout: Duration,
     /// Connections at the same time, over all listeners. 10,000 by default.
     pub max_connections: usize,
 }
@@ -41,6 +73,7 @@ impl Default for Limits {
         Self {
             header_timeout: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(75),
+            handshake_timeout: Duration::from_secs(10),
             max_connections: 10_000,
         }
     }
@@ -48,8 +81,12 @@ impl Default for Limits {
 
 /// Accepts connections and has `app` serve them, for as long as this future is polled. Dropping it closes the listener
 /// and leaves the connections alone.
-pub async fn accept<A>(listener: Listener, app: Arc<A>, frontend: Arc<Frontend>)
-where
+pub async fn accept<A>(
+    listener: Listener,
+    transport: Arc<ArcSwap<Transport>>,
+    app: Arc<A>,
+    frontend: Arc<Frontend>,
+) where
     A: ServerApp + Send + Sync + 'static,
 {
     loop {
@@ -65,9 +102,20 @@ where
         let Some(permit) = frontend.connections.admit(limits.max_connections) else {
             continue;
         };
-        let conn = Conn::new(socket, peer, limits, permit);
+        let arrival = Arrival { socket, peer, limits, permit };
         let (app, draining) = (app.clone(), frontend.draining.clone());
-        frontend.connections.serve(Service::<A>::handle_event(Box::new(conn), app, draining));
+        let transport = transport.load();
+        if transport.is_plain() {
+            let stream = arrival.plain();
+            frontend.connections.serve(Service::<A>::handle_event(stream, app, draining));
+        } else {
+            let (transport, front) = (Arc::clone(&transport), frontend.clone());
+            frontend.connections.serve(async move {
+                if let Some(stream) = arrival.negotiate(&transport, &front).await {
+                    Service::<A>::handle_event(stream, app, draining).await;
+                }
+            });
+        }
     }
 }
 

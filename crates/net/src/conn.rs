@@ -7,18 +7,18 @@ mod deadline;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use headwall_core::connection::{Connection, Phase};
+use headwall_core::connection::{Connection, Phase, Tls};
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
     UniqueID,
 };
 use pingora_http::ResponseHeader;
@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::Limits;
 use crate::connections::Permit;
+use crate::preface::PREFACE;
 use deadline::{Deadlines, Expired};
 
 /// Small writes are collected up to this size, so that a head and a short body are one packet.
@@ -41,23 +42,31 @@ pub struct Conn<T> {
     id: i32,
     connection: Arc<Connection>,
     digests: (Arc<ProxyDigest>, Arc<SocketDigest>),
+    encryption: Option<Arc<SslDigest>>,
     deadlines: Deadlines,
+    /// How much of the preface is still to come by which HTTP/2 begins.
+    preface: usize,
     out: Vec<u8>,
     written: usize,
     permit: Permit,
 }
 
 impl<T: AsRawFd> Conn<T> {
-    pub(crate) fn new(io: T, peer: SocketAddr, limits: Limits, permit: Permit) -> Self {
-        let connection = Arc::new(Connection::new(peer));
+    pub(crate) fn new(io: T, connection: Connection, limits: Limits, permit: Permit) -> Self {
+        let peer = connection.peer();
+        let connection = Arc::new(connection);
         let socket = SocketDigest::from_raw_fd(io.as_raw_fd());
         // Saves Pingora a system call, and is right where the kernel's answer would not be.
         socket.peer_addr.get_or_init(|| Some(PeerAddress::Inet(peer)));
         let told: Box<Arc<Connection>> = Box::new(connection.clone());
         let proxy = ProxyDigest::new(Box::new(no_response()), Some(told));
+        // Pingora goes by its presence alone.
+        let digest = |tls: &Tls| Arc::new(SslDigest::new(tls.cipher, tls.version, None, None, Vec::new()));
         Self {
             id: io.as_raw_fd(),
             io,
+            encryption: connection.tls().map(digest),
+            preface: if connection.is_multiplexed() { PREFACE.len() } else { 0 },
             connection,
             digests: (Arc::new(proxy), Arc::new(socket)),
             deadlines: Deadlines::new(limits),
@@ -69,6 +78,11 @@ impl<T: AsRawFd> Conn<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
+    /// Whether the client may leave now without breaking anything off.
+    fn is_waiting(&self) -> bool {
+        matches!(self.connection.phase(), Phase::Idle | Phase::Multiplexed)
+    }
+
     /// Writes what was collected.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
@@ -109,19 +123,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Conn<T> {
         let this = self.get_mut();
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            if this.connection.phase() == Phase::Idle && buf.filled().len() > before {
+            let read = buf.filled().len() - before;
+            if read > 0 && this.connection.phase() == Phase::Idle {
                 this.connection.enter(Phase::Head);
                 this.deadlines.begun();
+            } else if this.preface > 0 {
+                this.preface = this.preface.saturating_sub(read);
+                if this.preface == 0 {
+                    this.deadlines.begun();
+                }
             }
-            return Poll::Ready(result);
+            // Many clients leave TLS without a word; between two requests nothing is lost by it.
+            return Poll::Ready(match result {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && this.is_waiting() => Ok(()),
+                result => result,
+            });
         }
         match this.connection.phase() {
             Phase::Tunnel => Poll::Pending,
-            Phase::Idle if this.out.is_empty() => {
+            Phase::Idle | Phase::Multiplexed if this.out.is_empty() => {
                 this.out = Vec::new();
                 this.poll_time(cx)
             }
-            Phase::Idle | Phase::Head | Phase::Exchange => this.poll_time(cx),
+            Phase::Idle | Phase::Head | Phase::Exchange | Phase::Multiplexed => this.poll_time(cx),
         }
     }
 }
@@ -177,7 +201,15 @@ impl<T> UniqueID for Conn<T> {
     }
 }
 
-impl<T> Ssl for Conn<T> {}
+impl<T> Ssl for Conn<T> {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.encryption.clone()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.connection.is_multiplexed().then_some(ALPN::H2)
+    }
+}
 
 impl<T> Peek for Conn<T> {}
 

@@ -1,6 +1,7 @@
 //! A client's socket, TCP or unix, as one type.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,6 +16,24 @@ pub enum Socket {
     Tcp(TcpStream),
     /// From a unix listener.
     Unix(UnixStream),
+}
+
+impl Socket {
+    /// The address of ours that the client has connected to. A unix socket has none.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Looks at what is to be read next and leaves it there. On a unix socket there is nothing to be seen.
+    pub(crate) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buf).await,
+            Self::Unix(_) => Ok(0),
+        }
+    }
 }
 
 impl AsRawFd for Socket {

@@ -29,7 +29,7 @@ pub use self::client::{ClientAuth, InvalidClientAuth};
 pub use self::files::{FilePair, InvalidFile, Stamp};
 pub use self::identity::{Identity, InvalidIdentity};
 pub use self::local::{InvalidLocalAuthority, LocalAuthority};
-pub use self::protocol::{Protocol, Sessions, Version};
+pub use self::protocol::{ACME_TLS, Protocol, Sessions, Version, challenge};
 pub use self::site::{Certificates, Hello, Refusal, Site, Sites};
 pub use self::slot::Slot;
 

@@ -16,6 +16,9 @@ use crate::{ClientAuth, SuiteList};
 /// How many sessions of TLS 1.2 clients without tickets are kept, over all sites.
 const SESSIONS: usize = 10_000;
 
+/// The protocol by which a CA looks at a challenge (RFC 8737).
+pub const ACME_TLS: &[u8] = b"acme-tls/1";
+
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Version {
@@ -109,6 +112,15 @@ impl Protocol {
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
     }
+}
+
+/// The config for a CA that looks at a challenge: nothing but its protocol and the certificate that proves it.
+pub fn challenge(key: Arc<CertifiedKey>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let builder =
+        ServerConfig::builder_with_provider(crate::provider()).with_protocol_versions(&[&TLS13, &TLS12])?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(Some(key))));
+    config.alpn_protocols = vec![ACME_TLS.to_vec()];
+    Ok(Arc::new(config))
 }
 
 impl Sessions {

@@ -83,7 +83,7 @@ impl Sites {
 
 impl Hello<'_> {
     /// The host in the spelling that hosts are compared in. Who names none has connected to an address.
-    fn host(&self) -> Option<Cow<'_, str>> {
+    pub fn host(&self) -> Option<Cow<'_, str>> {
         match self.server_name {
             Some(name) => host_of(name).ok(),
             None => self.local.map(|local| match local.to_canonical() {

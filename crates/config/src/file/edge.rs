@@ -9,15 +9,27 @@ use headwall_units::{Duration, Size};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Where clients connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Listener {
+#[schemars(rename = "Listener")]
+pub(crate) struct WrittenListener {
     /// `"host:port"`, `"[::]:port"` for every address (IPv4 too), or `"unix:/path"`.
-    pub address: ListenAddress,
+    pub(crate) address: ListenAddress,
+    /// Whether TLS is spoken. Default: on port 443 it is, if a site has `tls`.
+    #[serde(default)]
+    pub(crate) tls: Option<bool>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1: over TLS with clients that ask for it, without TLS with clients that
+    /// begin with it. Default: over TLS it is.
+    #[serde(default)]
+    pub(crate) http2: Option<bool>,
+    /// Networks of proxies that say in front of each connection who their client is (PROXY protocol, version 1 or 2).
+    /// Default: nobody does.
+    #[serde(default)]
+    pub(crate) proxy_protocol: Vec<Network>,
 }
 
 /// What is known of clients before they say anything.
@@ -41,6 +53,10 @@ pub struct Limits {
     /// How long an idle connection is kept for a next request. Default: `75s`.
     #[garde(custom(more_than_nothing))]
     pub keepalive_timeout: Duration,
+    /// How long a connection may take to come to its first request: the PROXY header and the TLS handshake.
+    /// Default: `10s`.
+    #[garde(custom(more_than_nothing))]
+    pub handshake_timeout: Duration,
     /// The longest pause between two reads of a request's body. Default: `60s`.
     #[garde(custom(more_than_nothing))]
     pub body_timeout: Duration,
@@ -50,6 +66,9 @@ pub struct Limits {
     /// The most client connections at a time, on all listeners together. Default: `10000`.
     #[garde(range(min = 1))]
     pub max_connections: u32,
+    /// The most requests at a time on one HTTP/2 connection. Default: `100`.
+    #[garde(range(min = 1, max = 10000))]
+    pub max_concurrent_streams: u32,
     /// The most bytes of all header fields of a request together; the answer is 431. Default: `32k`.
     #[garde(custom(a_head))]
     pub max_header_size: Size,
@@ -105,6 +124,8 @@ pub struct Admin {
     pub enabled: bool,
     /// Where it listens. It has no password: keep it where only operators can reach it. Default: `127.0.0.1:9180`.
     pub address: ListenAddress,
+    /// Whether `/readyz` waits until every site with TLS has a certificate. Default: false.
+    pub wait_for_certificates: bool,
 }
 
 /// How the server stops.
@@ -132,14 +153,6 @@ fn a_head(size: &Size, (): &()) -> garde::Result {
     Ok(())
 }
 
-// === impl Listener ===
-
-impl Default for Listener {
-    fn default() -> Self {
-        Self { address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))) }
-    }
-}
-
 // === impl Limits ===
 
 impl Default for Limits {
@@ -147,9 +160,11 @@ impl Default for Limits {
         Self {
             header_timeout: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(75),
+            handshake_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
             max_connections: 10_000,
+            max_concurrent_streams: 100,
             max_header_size: Size::from_kib(32),
             max_header_count: 100,
             max_request_line: Size::from_kib(8),
@@ -204,7 +219,11 @@ impl Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { enabled: true, address: ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9180))) }
+        Self {
+            enabled: true,
+            address: ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9180))),
+            wait_for_certificates: false,
+        }
     }
 }
 

@@ -56,6 +56,10 @@ pub enum Code {
     DuplicateRoute,
     /// Two listeners on one address.
     DuplicateListener,
+    /// A site with TLS and no listener for it, or the other way round.
+    NoTls,
+    /// Certificates that come from nowhere, from several places, or from where they cannot come.
+    CertificateSource,
     /// An upstream that nothing names (a warning).
     UnusedUpstream,
     /// A route that no request reaches.
@@ -94,6 +98,8 @@ impl Code {
         Self::DuplicateSite,
         Self::DuplicateRoute,
         Self::DuplicateListener,
+        Self::NoTls,
+        Self::CertificateSource,
         Self::UnusedUpstream,
         Self::UnreachableRoute,
         Self::Build,
@@ -128,6 +134,8 @@ impl Code {
             Self::DuplicateSite => "duplicate-site",
             Self::DuplicateRoute => "duplicate-route",
             Self::DuplicateListener => "duplicate-listener",
+            Self::NoTls => "no-tls",
+            Self::CertificateSource => "certificate-source",
             Self::UnusedUpstream => "unused-upstream",
             Self::UnreachableRoute => "unreachable-route",
             Self::Build => "build",

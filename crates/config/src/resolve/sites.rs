@@ -1,6 +1,6 @@
 //! Sites: their names and hosts, each of which belongs to one site only.
 
-use super::{name::Names, routes, slots};
+use super::{name::Names, routes, slots, tls};
 use crate::config::Site;
 use crate::document::{Document, NodeId};
 use crate::file;
@@ -57,6 +57,7 @@ fn resolve(
     };
     Site {
         name,
+        tls: site.tls.and_then(|slot| tls::tls(typing, *id, slot, &patterns)),
         hosts: patterns,
         filters: slots::filters(typing, registry, &site.filters),
         routes: routes::routes(typing, registry, *id, &site.routes),

@@ -22,6 +22,11 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
     line.maybe("host", record.host)?;
     line.text("uri", &record.uri)?;
     line.text("protocol", protocol(record.version))?;
+    if let Some(tls) = record.tls {
+        line.text("tls_version", tls.version)?;
+        line.text("tls_cipher", tls.cipher)?;
+        line.maybe("client_certificate", tls.client_certificate.as_ref().map(|shown| &*shown.subject))?;
+    }
     line.number("status", u64::from(record.status))?;
     line.number("bytes_received", record.bytes_received)?;
     line.number("bytes_sent", record.bytes_sent)?;

@@ -41,7 +41,7 @@ impl Deadlines {
         Self { limits, timer, phase: Some(Phase::Idle), since: now, is_first: true }
     }
 
-    /// The first byte of a request is there. A request may be over before it was ever waited for, so the idleness after it
+    /// The first byte of a request is there, or HTTP/2 has begun. A request may be over before it was ever waited for, so the idleness after it
     /// cannot be told from the one before it by phase alone.
     pub(super) fn begun(&mut self) {
         (self.phase, self.is_first) = (None, false);
@@ -80,7 +80,8 @@ impl Deadlines {
             Phase::Idle => Some((self.since + keepalive_timeout, Expired::Keepalive)),
             Phase::Head => Some((self.since + header_timeout, Expired::Head)),
             Phase::Exchange => connection.deadline().map(|due| (Instant::from_std(due), Expired::Exchange)),
-            Phase::Tunnel => None,
+            Phase::Multiplexed if self.is_first => Some((self.since + header_timeout, Expired::Keepalive)),
+            Phase::Tunnel | Phase::Multiplexed => None,
         }
     }
 }

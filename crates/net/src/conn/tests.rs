@@ -46,7 +46,12 @@ fn conn() -> (DuplexStream, Conn<Pipe>, Metrics) {
     let (client, server) = duplex(64 * 1024);
     let metrics = Metrics::new().unwrap();
     let permit = Connections::new(metrics.connections()).admit(1).unwrap();
-    let conn = Conn::new(Pipe(server), "192.0.2.1:4711".parse().unwrap(), Limits::default(), permit);
+    let conn = Conn::new(
+        Pipe(server),
+        Connection::new("192.0.2.1:4711".parse().unwrap()),
+        Limits::default(),
+        permit,
+    );
     (client, conn, metrics)
 }
 
