@@ -9,9 +9,12 @@ use headwall_config::ListenAddress;
 use headwall_net::{Address, BindError, Listener};
 use tokio::task::JoinHandle;
 
-/// Accept loops by the address that the config asks for.
+/// Accept loops by what the config asks for.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(HashMap<ListenAddress, Accepting>);
+pub(crate) struct Listeners(HashMap<Slot, Accepting>);
+
+/// The address that a config asks for, and how many listeners before it ask for the same: port 0 can be had twice.
+type Slot = (ListenAddress, usize);
 
 #[derive(Debug)]
 struct Accepting {
@@ -22,7 +25,7 @@ struct Accepting {
 
 /// Sockets that are bound and not served yet.
 #[derive(Debug)]
-pub(crate) struct Bound(Vec<(ListenAddress, Listener)>);
+pub(crate) struct Bound(Vec<(Slot, Listener)>);
 
 impl Listeners {
     /// Binds what is asked for and not there yet.
@@ -30,16 +33,16 @@ impl Listeners {
         &self,
         wanted: impl IntoIterator<Item = &'a ListenAddress>,
     ) -> Result<Bound, BindError> {
-        let missing = wanted.into_iter().filter(|address| !self.0.contains_key(address));
-        let bind = |address: &ListenAddress| Ok((address.clone(), Listener::bind(&to_net(address))?));
+        let missing = slots(wanted).into_iter().filter(|slot| !self.0.contains_key(slot));
+        let bind = |slot: Slot| Listener::bind(&to_net(&slot.0)).map(|listener| (slot, listener));
         missing.map(bind).collect::<Result<_, _>>().map(Bound)
     }
 
     /// Closes what is no longer wanted. Connections that came through it stay.
     pub(crate) fn keep<'a>(&mut self, wanted: impl IntoIterator<Item = &'a ListenAddress>) {
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        self.0.retain(|address, accepting| {
-            let keep = wanted.contains(&address);
+        let wanted = slots(wanted);
+        self.0.retain(|slot, accepting| {
+            let keep = wanted.contains(slot);
             if !keep {
                 log::info!("no longer listening on {}", accepting.bound);
                 accepting.task.abort();
@@ -63,17 +66,17 @@ impl Listeners {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        for (address, listener) in bound.0 {
+        for (slot, listener) in bound.0 {
             let bound = listener.address().clone();
             log::info!("listening on {bound}");
             let task = tokio::spawn(serve(listener));
-            self.0.insert(address, Accepting { bound, task });
+            self.0.insert(slot, Accepting { bound, task });
         }
     }
 
     /// The addresses with their real ports, in the order of `wanted`.
     pub(crate) fn addresses<'a>(&self, wanted: impl IntoIterator<Item = &'a ListenAddress>) -> Vec<Address> {
-        wanted.into_iter().filter_map(|address| Some(self.0.get(address)?.bound.clone())).collect()
+        slots(wanted).iter().filter_map(|slot| Some(self.0.get(slot)?.bound.clone())).collect()
     }
 }
 
@@ -81,6 +84,15 @@ impl Drop for Listeners {
     fn drop(&mut self) {
         self.keep([]);
     }
+}
+
+fn slots<'a>(wanted: impl IntoIterator<Item = &'a ListenAddress>) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::new();
+    for address in wanted {
+        let before = slots.iter().filter(|(taken, _)| taken == address).count();
+        slots.push((address.clone(), before));
+    }
+    slots
 }
 
 fn to_net(address: &ListenAddress) -> Address {

@@ -1,10 +1,14 @@
-//! An HTTP/1.1 client that does what it is told and nothing more: no redirects, no pool, no headers of its own but `host`.
+//! An HTTP client that does what it is told and nothing more: no redirects, no pool, no headers of its own but `host`.
 
 mod call;
 mod connection;
+mod dial;
 mod failed;
+mod handshake;
 mod reply;
 mod streaming;
+mod tls;
+mod trust;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,10 +19,13 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::call::Call;
-use self::connection::Connection;
+use self::connection::{Connection, Speaks};
+use self::dial::Dial;
 pub use self::failed::Failed;
+pub use self::handshake::Handshake;
 pub use self::reply::Reply;
 pub use self::streaming::Streaming;
+pub use self::trust::Trust;
 use crate::body::Body;
 use crate::websocket::WebSocketCall;
 
@@ -26,14 +33,15 @@ use crate::websocket::WebSocketCall;
 #[derive(Debug, Clone)]
 pub struct Client {
     target: Target,
-    host: String,
+    /// `None` for the server name, or else the address.
+    host: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 enum Target {
     /// A connection of its own for each request.
-    Fresh { address: SocketAddr, from: Option<IpAddr> },
-    /// One connection, one request after the other.
+    Fresh(Box<Dial>),
+    /// One connection for all.
     Kept(Arc<Connection>),
 }
 
@@ -41,7 +49,7 @@ impl Client {
     /// A client that opens a connection for each request. It connects when the first request is sent.
     #[must_use]
     pub fn to(address: SocketAddr) -> Self {
-        Self { target: Target::Fresh { address, from: None }, host: address.to_string() }
+        Self { target: Target::Fresh(Box::new(Dial::to(address))), host: None }
     }
 
     /// A client that keeps one connection to `address` alive and sends every request on it, one after the other.
@@ -50,32 +58,63 @@ impl Client {
     ///
     /// When it cannot connect.
     pub async fn connect(address: SocketAddr) -> Self {
-        let connection = Connection::open(address, None).await.unwrap_or_else(|failed| panic!("{failed}"));
-        Self { target: Target::Kept(connection), host: address.to_string() }
+        Self::to(address).keep().await
     }
 
-    /// A client that sends every request on this stream, which may be in memory (`tokio::io::DuplexStream`) or TLS. Its
-    /// requests are for the host `localhost` unless told otherwise.
+    /// A client that sends every request on this stream, which may be in memory (`tokio::io::DuplexStream`), over
+    /// HTTP/1.1. Its requests are for the host `localhost` unless told otherwise.
     pub async fn over<S>(stream: S) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::over(stream).await.unwrap_or_else(|failed| panic!("{failed}"));
-        Self { target: Target::Kept(connection), host: "localhost".to_owned() }
+        let connection = Connection::over(stream, Speaks::Http1, None).await;
+        let connection = connection.unwrap_or_else(|failed| panic!("{failed}"));
+        Self { target: Target::Kept(connection), host: Some("localhost".to_owned()) }
+    }
+
+    /// The same client with one connection, made now, for all its requests: one after the other over HTTP/1.1, all at
+    /// the same time over HTTP/2.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot connect.
+    pub async fn keep(self) -> Self {
+        self.try_keep().await.unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    /// As [`Client::keep`], for a server that may refuse.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot connect, or the handshake fails.
+    pub async fn try_keep(self) -> Result<Self, Failed> {
+        let host = Some(self.default_host());
+        let connection = self.connection().await?;
+        Ok(Self { target: Target::Kept(connection), host })
     }
 
     /// The same client with another `host` header for all its requests.
     #[must_use]
     pub fn host(self, host: &str) -> Self {
-        Self { host: host.to_owned(), ..self }
+        Self { host: Some(host.to_owned()), ..self }
     }
 
     /// The same client, connecting from this address: where all of 127.0.0.0/8 is local, as on Linux, a test can be many
     /// clients. It changes nothing for a connection that is open already.
     #[must_use]
     pub fn from_ip(mut self, ip: IpAddr) -> Self {
-        if let Target::Fresh { from, .. } = &mut self.target {
-            *from = Some(ip);
+        if let Target::Fresh(dial) = &mut self.target {
+            dial.from = Some(ip);
+        }
+        self
+    }
+
+    /// The same client, writing these bytes on each connection before anything else, TLS included: a header of the PROXY
+    /// protocol. It changes nothing for a connection that is open already.
+    #[must_use]
+    pub fn preceded_by(mut self, bytes: impl Into<Bytes>) -> Self {
+        if let Target::Fresh(dial) = &mut self.target {
+            dial.first = bytes.into();
         }
         self
     }
@@ -125,8 +164,22 @@ impl Client {
     }
 
     /// The `host` header for requests that have none.
-    fn default_host(&self) -> &str {
-        &self.host
+    fn default_host(&self) -> String {
+        match (&self.host, &self.target) {
+            (Some(host), _) => host.clone(),
+            (None, Target::Fresh(dial)) => {
+                let name = dial.tls.as_ref().and_then(|tls| tls.server_name.clone());
+                name.unwrap_or_else(|| dial.address.to_string())
+            }
+            (None, Target::Kept(_)) => "localhost".to_owned(),
+        }
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>, Failed> {
+        match &self.target {
+            Target::Fresh(dial) => dial.open().await,
+            Target::Kept(connection) => Ok(Arc::clone(connection)),
+        }
     }
 
     /// Sends a request and waits for the head of the reply.
@@ -134,10 +187,7 @@ impl Client {
         &self,
         request: http::Request<Body>,
     ) -> Result<(http::Response<Incoming>, Arc<Connection>), Failed> {
-        let connection = match &self.target {
-            Target::Fresh { address, from } => Connection::open(*address, *from).await?,
-            Target::Kept(connection) => Arc::clone(connection),
-        };
+        let connection = self.connection().await?;
         let response = connection.send(request).await?;
         Ok((response, connection))
     }

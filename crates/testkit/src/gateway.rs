@@ -71,9 +71,19 @@ impl Gateway {
     ///
     /// If it is a unix socket.
     pub fn address(&self) -> SocketAddr {
-        match self.running.addresses().first() {
+        self.address_at(0)
+    }
+
+    /// The address of one of several listeners, counted from 0 in the order of the config.
+    ///
+    /// # Panics
+    ///
+    /// If it is a unix socket, or there are not so many.
+    pub fn address_at(&self, index: usize) -> SocketAddr {
+        match self.running.addresses().get(index) {
             Some(Address::Tcp(address)) => *address,
-            other => panic!("the first listener is not on TCP: {other:?}"),
+            Some(other) => panic!("listener {index} is not on TCP: {other:?}"),
+            None => panic!("there is no listener {index}, counted from 0"),
         }
     }
 
@@ -84,7 +94,17 @@ impl Gateway {
 
     /// A client of the first listener, with a connection for each request.
     pub fn client(&self) -> Client {
-        Client::to(self.address())
+        self.client_at(0)
+    }
+
+    /// A client of one of several listeners, counted from 0 in the order of the config, with a connection for each
+    /// request: `gateway.client_at(1).tls(&authority)`.
+    ///
+    /// # Panics
+    ///
+    /// If it is a unix socket, or there are not so many.
+    pub fn client_at(&self, index: usize) -> Client {
+        Client::to(self.address_at(index))
     }
 
     /// Asks the admin listener.
@@ -224,4 +244,30 @@ fn with_defaults(yaml: &str, dir: &TempDir) -> String {
 
 fn log_path(dir: &TempDir) -> PathBuf {
     dir.path().join("access.log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "
+        listeners: [{ address: \"127.0.0.1:0\" }, { address: \"127.0.0.1:0\" }]
+        sites: [{ routes: [{ respond: { body: hello } }] }]
+    ";
+
+    #[tokio::test]
+    async fn each_listener_can_be_asked() {
+        let gateway = Gateway::start(TWO).await;
+        assert_ne!(gateway.address_at(0), gateway.address_at(1));
+        assert_eq!(gateway.address(), gateway.address_at(0));
+        for index in [0, 1] {
+            gateway.client_at(index).get("/").send().await.assert_text("hello");
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "there is no listener 2, counted from 0")]
+    async fn a_listener_that_is_not_there_is_told() {
+        Gateway::start(TWO).await.client_at(2);
+    }
 }

@@ -8,6 +8,9 @@
 //!   It records every request as a [`Seen`]. [`RawOrigin`] speaks bytes, for origins that break the rules.
 //! * **In front:** [`Client`] sends one request and hands back a [`Reply`], an open [`Streaming`] reply, its [`Events`],
 //!   or a [`WebSocket`]. [`Wire`] writes and reads bytes, for clients that break the rules.
+//! * **Over TLS:** an [`Authority`] issues an [`Identity`], good or bad in a way that the test chooses; an origin takes it
+//!   with [`OriginBuilder::tls`], a client believes the authority with [`Client::tls`], and each tells what the handshake
+//!   came to ([`SeenTls`], [`Handshake`]). Both speak HTTP/2 too, with TLS and without.
 //! * **When:** a [`Gate`] holds an answer until the test opens it; a [`Feed`] sends a body piece by piece; [`within`] gives
 //!   a test a deadline, and [`eventually`] asks again until a state without a signal has come.
 //!
@@ -38,6 +41,7 @@ mod gate;
 mod tasks;
 
 mod body;
+mod certificates;
 mod head;
 mod listen;
 
@@ -54,7 +58,8 @@ mod gateway;
 mod in_memory;
 
 pub use body::{Feed, Gone};
-pub use client::{Call, Client, Failed, Reply, Streaming};
+pub use certificates::{Authority, Certificate, Identity, Issue};
+pub use client::{Call, Client, Failed, Handshake, Reply, Streaming, Trust};
 pub use deadline::{PATIENCE, eventually, within};
 pub use events::{Event, Events};
 pub use gate::{Gate, Held};
@@ -62,8 +67,10 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use in_memory::in_memory;
 pub use listen::deaf_address;
 pub use origin::{
-    Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Request, Response, Seen,
+    Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Proxied, Request,
+    Response, Seen, SeenTls,
 };
 pub use raw_origin::RawOrigin;
+pub use rustls::version::{TLS12, TLS13};
 pub use websocket::{Ending, Message, Sockets, SocketsRoute, WebSocket, WebSocketCall, WebSocketEcho};
 pub use wire::Wire;

@@ -116,10 +116,8 @@ impl Call {
     /// When no head comes within [`PATIENCE`].
     pub async fn try_open(mut self) -> Result<Streaming, Failed> {
         if !self.headers.contains_key(HOST) {
-            self = {
-                let host = self.client.default_host().to_owned();
-                self.host(&host)
-            };
+            let host = self.client.default_host();
+            self = self.host(&host);
         }
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;

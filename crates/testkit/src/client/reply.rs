@@ -1,11 +1,13 @@
 //! A whole reply, with assertions that show all of it when they fail: a wrong status alone never says why.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use serde_json::Value;
 
+use super::handshake::Handshake;
 use crate::head;
 
 /// How much of a body a failed assertion prints.
@@ -15,7 +17,7 @@ const SHOWN: usize = 4096;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
-    /// The version of the status line.
+    /// The version of HTTP.
     pub version: Version,
     /// The status.
     pub status: StatusCode,
@@ -25,12 +27,25 @@ pub struct Reply {
     pub body: Bytes,
     /// The trailers of a chunked body.
     pub trailers: HeaderMap,
+    /// What its connection's handshake told, when it came over TLS.
+    pub tls: Option<Arc<Handshake>>,
 }
 
 impl Reply {
     /// A reply of which only the head has come.
     pub(super) fn headed(version: Version, status: StatusCode, headers: HeaderMap) -> Self {
-        Self { version, status, headers, body: Bytes::new(), trailers: HeaderMap::new() }
+        Self { version, status, headers, body: Bytes::new(), trailers: HeaderMap::new(), tls: None }
+    }
+
+    /// What its connection's handshake told.
+    ///
+    /// # Panics
+    ///
+    /// When it did not come over TLS.
+    #[must_use]
+    #[track_caller]
+    pub fn handshake(&self) -> &Handshake {
+        self.tls.as_deref().unwrap_or_else(|| panic!("expected a reply over TLS, but came\n{self}"))
     }
 
     /// The first value of a header, when it is there and is text.

@@ -31,7 +31,8 @@ impl Streaming {
     pub(super) fn new(mut response: http::Response<Incoming>, connection: Arc<Connection>) -> Self {
         let upgrade = hyper::upgrade::on(&mut response);
         let (head, body) = response.into_parts();
-        let so_far = Reply::headed(head.version, head.status, head.headers);
+        let mut so_far = Reply::headed(head.version, head.status, head.headers);
+        so_far.tls = connection.tls().cloned();
         Self { so_far, body, upgrade, _connection: connection }
     }
 
