@@ -1,0 +1,156 @@
+//! One round of asking CAs: under the lock, one after the other, until one issues.
+
+use super::Task;
+use super::stored::Current;
+use crate::account::Session;
+use crate::certificate::Certificate;
+use crate::error::AttemptError;
+use crate::issuance::Issuance;
+use crate::lock::{Lock, Waiting};
+use crate::pace::{after, until};
+use crate::status::State;
+use crate::storage::{Meta, StorageError};
+use crate::{Authority, ChallengeKind, Event};
+
+/// Why a round has brought nothing.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) authority: String,
+    pub(super) challenge: Option<ChallengeKind>,
+    pub(super) error: String,
+}
+
+impl Task {
+    /// Obtains a certificate from the first CA that issues it, or takes over what another process has obtained.
+    pub(super) async fn obtain(&mut self) -> Result<(), Failure> {
+        let first = self.wanted.authorities.first().map(|authority| authority.name.clone());
+        let mut failure =
+            Failure { authority: first.unwrap_or_default(), challenge: None, error: String::new() };
+        if let Err(error) = self.wanted.check() {
+            return Err(Failure { error: error.to_string(), ..failure });
+        }
+        let _lock = match self.lock().await {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(failure.with(&error.into())),
+        };
+        self.status.lock().state = if self.current.is_some() { State::Renewing } else { State::Pending };
+        for authority in self.wanted.authorities.clone() {
+            authority.name.clone_into(&mut failure.authority);
+            if let Some(blocked) = self.blocked.get(&authority.directory)
+                && *blocked > self.now()
+            {
+                let wait = until(*blocked, self.now()).as_secs();
+                failure.add(&format!("{}: asked to be left alone for {wait} s more", authority.host()));
+                continue;
+            }
+            match self.ask(&authority).await {
+                Ok(certificate) => {
+                    self.issued(certificate, authority);
+                    return Ok(());
+                }
+                Err(error) => failure = failure.with(&error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// Takes the lock of this certificate. None when another process has obtained the certificate while we waited.
+    async fn lock(&mut self) -> Result<Option<Lock>, StorageError> {
+        let mut waiting = Waiting::new(&self.acme.storage, &self.acme.pace, &self.wanted.file_name());
+        loop {
+            let lock = waiting.attempt()?;
+            // With the lock in hand too: whoever had it may just have been done.
+            if self.pick_up() {
+                return Ok(None);
+            }
+            if lock.is_some() {
+                return Ok(lock);
+            }
+            tokio::time::sleep(self.acme.pace.lock.poll).await;
+        }
+    }
+
+    /// Asks one CA. After a failure its staging directory is asked first, which costs nothing when it fails again.
+    async fn ask(&mut self, authority: &Authority) -> Result<Certificate, AttemptError> {
+        if self.failures > 0
+            && let Some(staging) = authority.rehearsal()
+        {
+            self.order(authority, &staging).await?;
+            log::info!("{}: the staging directory would issue", authority.host());
+        }
+        self.order(authority, authority).await
+    }
+
+    /// Orders from `authority`'s directory, or its staging one. Refusals for asking too much are kept for the CA.
+    async fn order(
+        &mut self,
+        authority: &Authority,
+        directory: &Authority,
+    ) -> Result<Certificate, AttemptError> {
+        let (acme, email) = (self.acme.clone(), self.wanted.email.clone());
+        let mut session = Session::open(&acme.storage, &acme.pace, directory, email.as_deref()).await?;
+        let mut outcome = self.issue(&session, directory).await;
+        if outcome.as_ref().is_err_and(AttemptError::is_account_gone) {
+            session.set_aside(&acme.storage)?;
+            session = Session::open(&acme.storage, &acme.pace, directory, email.as_deref()).await?;
+            outcome = self.issue(&session, directory).await;
+        }
+        if outcome.is_err()
+            && let Some(wait) = session.client.heard().back_off
+        {
+            self.blocked.insert(authority.directory.clone(), after(self.now(), wait));
+        }
+        outcome
+    }
+
+    async fn issue(&self, session: &Session, directory: &Authority) -> Result<Certificate, AttemptError> {
+        let previous = self.current.as_ref().filter(|current| current.authority == *directory);
+        let replaces = previous.and_then(|current| current.certificate.id.clone());
+        let issuance =
+            Issuance { acme: &self.acme, session, authority: directory, wanted: &self.wanted, replaces };
+        issuance.obtain().await
+    }
+
+    /// Stores and delivers a new certificate. One that cannot be stored is delivered all the same: it works until the
+    /// next start.
+    fn issued(&mut self, certificate: Certificate, authority: Authority) {
+        let meta = Meta {
+            authority: authority.name.clone(),
+            directory: authority.directory.clone(),
+            names: certificate.names.iter().map(ToString::to_string).collect(),
+            not_before: certificate.lifetime.not_before,
+            not_after: certificate.lifetime.not_after,
+            stored: self.now(),
+        };
+        let (directory, name) = (authority.file_name(), self.wanted.file_name());
+        if let Err(error) = self.acme.storage.store_certificate(&directory, &name, &certificate, &meta) {
+            log::error!("the new certificate is in use and will be gone after a restart: {error}");
+        }
+        let event = Event::Issued {
+            names: certificate.names.clone(),
+            authority: authority.name.clone(),
+            not_after: certificate.lifetime.not_after,
+        };
+        self.blocked.remove(&authority.directory);
+        self.adopt(Current { certificate, authority }, false);
+        self.event(&event);
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn with(mut self, error: &AttemptError) -> Self {
+        self.challenge = error.challenge().or(self.challenge);
+        self.add(&error.to_string());
+        self
+    }
+
+    fn add(&mut self, error: &str) {
+        if !self.error.is_empty() {
+            self.error.push_str("; ");
+        }
+        self.error.push_str(error);
+    }
+}
