@@ -145,7 +145,8 @@ impl fmt::Debug for Build<'_> {
 // === impl Shared ===
 
 impl Shared {
-    fn obtain<T: Send + Sync + 'static>(
+    /// What is kept under a key, made now if nobody holds it. The type is part of the key.
+    pub fn obtain<T: Send + Sync + 'static>(
         &self,
         key: &str,
         make: impl FnOnce() -> Result<T, BoxError>,

@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/certificates`.
 //!
 //! It is a service on a gateway like any other, on a port of its own that only operators can reach.
 
@@ -33,8 +33,11 @@ impl Service for Admin {
                 let json = serde_json::to_string(&readiness)?;
                 LocalReply::json(status, json)
             }
+            "/certificates" => {
+                LocalReply::json(StatusCode::OK, serde_json::to_string(&self.0.certificates())?)
+            }
             _ => LocalReply::error(StatusCode::NOT_FOUND, "no_route")
-                .message("Here are /metrics, /livez and /readyz."),
+                .message("Here are /metrics, /livez, /readyz and /certificates."),
         }))
     }
 }

@@ -4,23 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwall_config::{
-    AccessLogFormat, Config, LogOutput, Report, Route as RouteConfig, Site as SiteConfig, Slot,
+    AccessLogFormat, Config, HttpsRedirect, ListenAddress, LogOutput, Report, Route as RouteConfig,
+    Site as SiteConfig, Slot,
 };
 use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
 use headwall_core::client::TrustedProxies;
 use headwall_core::module::{Shared, WarmUp};
 use headwall_core::route::Step;
-use headwall_core::table::NotFound;
+use headwall_core::table::{Around, NotFound};
 use headwall_core::{
     BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHead, Route, Settings, Table, Unavailable,
     Upstream, async_trait,
 };
 use headwall_route::{Rule, Site};
+use http::StatusCode;
 
+use crate::https::ToHttps;
 use crate::modules::Modules;
+use crate::tls::{self, Purpose, Secured};
 
 /// The label of what no route of a site takes.
 const UNMATCHED: &str = "_unmatched";
+/// The label of plain HTTP that is sent to HTTPS.
+const TO_HTTPS: &str = "_https";
 /// The label of what no site takes.
 const NOWHERE: &str = "_none";
 
@@ -29,31 +35,38 @@ const NOWHERE: &str = "_none";
 pub(crate) struct Foundation {
     pub(crate) metrics: Metrics,
     pub(crate) shared: Shared,
+    pub(crate) ground: tls::Ground,
 }
 
 impl Foundation {
     /// Fresh metrics and nothing shared yet.
-    pub(crate) fn new() -> Result<Self, Vec<Report>> {
-        // The families have fixed names, so this cannot fail for a reason that an operator could mend.
-        let metrics = Metrics::new().map_err(|_| Vec::new())?;
-        Ok(Self { metrics, shared: Shared::default() })
+    pub(crate) fn new() -> Result<Self, BoxError> {
+        let metrics = Metrics::new()?;
+        let ground = tls::Ground::new(&metrics)?;
+        Ok(Self { metrics, shared: Shared::default(), ground })
     }
 }
 
 /// What a config has become.
 pub(crate) struct Assembled {
     pub(crate) table: Table,
+    pub(crate) secured: Secured,
     pub(crate) upstreams: Vec<Arc<NamedUpstream>>,
     /// To be done before the first request.
     pub(crate) warm_up: Vec<WarmUp>,
 }
 
 /// Builds everything that a config names. Every module that cannot be built is in the error.
+///
+/// `https` is the port of the first listener that speaks TLS, where it is known better than from the config.
 pub(crate) fn assemble(
     config: &Config,
     modules: &Modules,
     foundation: &Foundation,
+    purpose: Purpose,
+    https: Option<u16>,
 ) -> Result<Assembled, Vec<Report>> {
+    let secured = tls::secure(config, &foundation.ground, &foundation.shared, purpose);
     let mut work = Assembly {
         config,
         modules,
@@ -61,16 +74,22 @@ pub(crate) fn assemble(
         upstreams: HashMap::new(),
         warm_up: Vec::new(),
         errors: Vec::new(),
+        https: https.or_else(|| https_port(config)).unwrap_or(443),
     };
     let upstreams = work.upstreams();
     let sites: Vec<_> = config.sites.iter().map(|site| work.site(site)).collect();
     let nowhere = Route::builder(UNMATCHED, NotFound).site(NOWHERE).metrics(&foundation.metrics).build();
-    let Assembly { errors, warm_up, .. } = work;
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let Assembly { mut errors, warm_up, .. } = work;
+    let secured = match secured {
+        Ok(secured) if errors.is_empty() => secured,
+        Ok(_) => return Err(errors),
+        Err(others) => {
+            errors.extend(others);
+            return Err(errors);
+        }
+    };
     match Table::new(sites, nowhere) {
-        Ok(table) => Ok(Assembled { table, upstreams, warm_up }),
+        Ok(table) => Ok(Assembled { table, secured, upstreams, warm_up }),
         Err(conflict) => {
             let site = conflict.conflicts().first().map_or(0, |conflict| conflict.second.0);
             Err(vec![config.error_at(&config.sites[site].place, conflict.to_string())])
@@ -95,6 +114,8 @@ struct Assembly<'a> {
     upstreams: HashMap<String, Arc<NamedUpstream>>,
     warm_up: Vec<WarmUp>,
     errors: Vec<Report>,
+    /// The port that plain HTTP is sent to.
+    https: u16,
 }
 
 impl Assembly<'_> {
@@ -111,13 +132,24 @@ impl Assembly<'_> {
         self.upstreams.values().cloned().collect()
     }
 
-    fn site(&mut self, site: &SiteConfig) -> (Site<Route>, Route) {
+    fn site(&mut self, site: &SiteConfig) -> (Site<Route>, Around) {
         let steps = self.steps(&site.filters, &site.name);
         let rules = site.routes.iter().map(|route| self.rule(site, route, &steps)).collect();
         let miss =
             steps.iter().cloned().fold(Route::builder(UNMATCHED, NotFound), |route, step| route.step(step));
-        let miss = miss.site(&site.name).metrics(&self.foundation.metrics).build();
-        (Site { name: Some(site.name.clone()), hosts: site.hosts.clone(), rules }, miss)
+        let not_found = miss.site(&site.name).metrics(&self.foundation.metrics).build();
+        let around = Around { not_found, plain_http: self.to_https(site) };
+        (Site { name: Some(site.name.clone()), hosts: site.hosts.clone(), rules }, around)
+    }
+
+    /// What plain HTTP gets instead of the site's routes. The site's filters stay out of it: none of them is to ask for a
+    /// password where everybody can read it.
+    fn to_https(&self, site: &SiteConfig) -> Option<Route> {
+        let HttpsRedirect::Status(status) = site.tls.as_ref()?.redirect else { return None };
+        let status = StatusCode::from_u16(status).ok()?;
+        let service = ToHttps { status, port: self.https };
+        let route = Route::builder(TO_HTTPS, service).site(&site.name).service_name("redirect");
+        Some(route.metrics(&self.foundation.metrics).build())
     }
 
     fn rule(&mut self, site: &SiteConfig, route: &RouteConfig, site_steps: &[Step]) -> Rule<Route> {
@@ -155,7 +187,7 @@ impl Assembly<'_> {
         place: &str,
         build: impl FnOnce(&mut Build<'_>) -> Result<Arc<T>, BoxError>,
     ) -> Option<Arc<T>> {
-        let Foundation { metrics, shared } = self.foundation;
+        let Foundation { metrics, shared, .. } = self.foundation;
         let mut cx = Build::new(name, place, &self.upstreams, metrics, shared, &mut self.warm_up);
         match build(&mut cx) {
             Ok(built) => Some(built),
@@ -165,6 +197,14 @@ impl Assembly<'_> {
             }
         }
     }
+}
+
+/// The port of the first listener that speaks TLS.
+fn https_port(config: &Config) -> Option<u16> {
+    config.listeners.iter().filter(|listener| listener.tls).find_map(|listener| match listener.address {
+        ListenAddress::Tcp(address) => Some(address.port()),
+        ListenAddress::Unix(_) => None,
+    })
 }
 
 /// The settings of the gateway, logging to `log`.

@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod run;
 mod source;
+mod trust;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -57,6 +58,10 @@ enum Command {
     Check(check::Args),
     /// Tell where a request would go, and why
     Explain(explain::Args),
+    /// Make this machine trust certificates of `tls: internal`
+    Trust(trust::Args),
+    /// Make this machine trust them no longer
+    Untrust(trust::Args),
     /// Print the JSON Schema of the config, for editors
     Schema,
     /// Print the version
@@ -95,6 +100,8 @@ pub(crate) fn run(server: &Server, args: impl IntoIterator<Item = OsString>) -> 
         Command::Run(args) => run::run(server, &args),
         Command::Check(args) => check::run(server, &args),
         Command::Explain(args) => explain::run(server, &args),
+        Command::Trust(args) => trust::trust(server, &args),
+        Command::Untrust(args) => trust::untrust(server, &args),
         Command::Schema => {
             let schema = headwall_config::schema(server.modules().registry());
             print(&format!("{schema:#}\n"))

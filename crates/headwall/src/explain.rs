@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::assemble::{Foundation, assemble, settings};
 use crate::modules::Modules;
+use crate::tls::Purpose;
 
 /// A request that nobody has sent.
 pub(crate) struct Question {
@@ -29,7 +30,8 @@ pub(crate) fn explain(
     modules: &Modules,
     question: &Question,
 ) -> Result<String, Vec<Report>> {
-    let table = assemble(config, modules, &Foundation::new()?)?.table;
+    let foundation = Foundation::new().map_err(|_| Vec::new())?;
+    let table = assemble(config, modules, &foundation, Purpose::Check, None)?.table;
     let mut answer = Answer::default();
     answer.request(config, question);
     if let Err(refusal) = answer.way(config, table.routes(), question) {

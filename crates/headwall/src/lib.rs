@@ -25,12 +25,14 @@ mod admin;
 mod assemble;
 mod cli;
 mod explain;
+mod https;
 mod listeners;
 mod modules;
 mod running;
 mod server;
 mod signals;
 mod status;
+mod tls;
 
 pub use headwall_config as config;
 pub use headwall_core::*;

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use headwall_config::ListenAddress;
-use headwall_net::{Address, BindError, Listener};
+use headwall_net::{Address, BindError, Listener, Transport};
 use tokio::task::JoinHandle;
 
 /// Accept loops by what the config asks for.
@@ -20,34 +22,54 @@ type Slot = (ListenAddress, usize);
 struct Accepting {
     /// The address with its real port.
     bound: Address,
+    transport: Arc<ArcSwap<Transport>>,
     task: JoinHandle<()>,
 }
 
 /// Sockets that are bound and not served yet.
 #[derive(Debug)]
-pub(crate) struct Bound(Vec<(Slot, Listener)>);
+pub(crate) struct Bound(Vec<(Slot, Listener, Transport)>);
+
+/// A listener as a config wants it.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) address: ListenAddress,
+    pub(crate) transport: Transport,
+}
+
+impl Bound {
+    /// The port of the first that speaks TLS.
+    pub(crate) fn https_port(&self) -> Option<u16> {
+        self.0.iter().filter(|(_, _, transport)| transport.tls).find_map(|(_, listener, _)| {
+            match listener.address() {
+                Address::Tcp(address) => Some(address.port()),
+                Address::Unix(_) => None,
+            }
+        })
+    }
+}
 
 impl Listeners {
     /// Binds what is asked for and not there yet.
-    pub(crate) fn bind<'a>(
-        &self,
-        wanted: impl IntoIterator<Item = &'a ListenAddress>,
-    ) -> Result<Bound, BindError> {
-        let missing = slots(wanted).into_iter().filter(|slot| !self.0.contains_key(slot));
-        let bind = |slot: Slot| Listener::bind(&to_net(&slot.0)).map(|listener| (slot, listener));
+    pub(crate) fn bind(&self, wanted: &[Wanted]) -> Result<Bound, BindError> {
+        let missing = slots(wanted).into_iter().filter(|(slot, _)| !self.0.contains_key(slot));
+        let bind = |(slot, transport): (Slot, &Transport)| {
+            Listener::bind(&to_net(&slot.0)).map(|listener| (slot, listener, transport.clone()))
+        };
         missing.map(bind).collect::<Result<_, _>>().map(Bound)
     }
 
-    /// Closes what is no longer wanted. Connections that came through it stay.
-    pub(crate) fn keep<'a>(&mut self, wanted: impl IntoIterator<Item = &'a ListenAddress>) {
-        let wanted = slots(wanted);
+    /// Closes what is no longer wanted, and speaks on what stays as is wanted now. Connections that are open stay.
+    pub(crate) fn keep(&mut self, wanted: &[Wanted]) {
+        let wanted: HashMap<_, _> = slots(wanted).into_iter().collect();
         self.0.retain(|slot, accepting| {
-            let keep = wanted.contains(slot);
-            if !keep {
-                log::info!("no longer listening on {}", accepting.bound);
-                accepting.task.abort();
+            if let Some(transport) = wanted.get(slot) {
+                accepting.transport.store(Arc::new((*transport).clone()));
+                return true;
             }
-            keep
+            log::info!("no longer listening on {}", accepting.bound);
+            accepting.task.abort();
+            false
         });
     }
 
@@ -62,35 +84,36 @@ impl Listeners {
     }
 
     /// Serves what was bound.
-    pub(crate) fn serve<F>(&mut self, bound: Bound, serve: impl Fn(Listener) -> F)
+    pub(crate) fn serve<F>(&mut self, bound: Bound, serve: impl Fn(Listener, Arc<ArcSwap<Transport>>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        for (slot, listener) in bound.0 {
+        for (slot, listener, transport) in bound.0 {
             let bound = listener.address().clone();
             log::info!("listening on {bound}");
-            let task = tokio::spawn(serve(listener));
-            self.0.insert(slot, Accepting { bound, task });
+            let transport = Arc::new(ArcSwap::from_pointee(transport));
+            let task = tokio::spawn(serve(listener, transport.clone()));
+            self.0.insert(slot, Accepting { bound, transport, task });
         }
     }
 
     /// The addresses with their real ports, in the order of `wanted`.
-    pub(crate) fn addresses<'a>(&self, wanted: impl IntoIterator<Item = &'a ListenAddress>) -> Vec<Address> {
-        slots(wanted).iter().filter_map(|slot| Some(self.0.get(slot)?.bound.clone())).collect()
+    pub(crate) fn addresses(&self, wanted: &[Wanted]) -> Vec<Address> {
+        slots(wanted).iter().filter_map(|(slot, _)| Some(self.0.get(slot)?.bound.clone())).collect()
     }
 }
 
 impl Drop for Listeners {
     fn drop(&mut self) {
-        self.keep([]);
+        self.keep(&[]);
     }
 }
 
-fn slots<'a>(wanted: impl IntoIterator<Item = &'a ListenAddress>) -> Vec<Slot> {
-    let mut slots: Vec<Slot> = Vec::new();
-    for address in wanted {
-        let before = slots.iter().filter(|(taken, _)| taken == address).count();
-        slots.push((address.clone(), before));
+fn slots(wanted: &[Wanted]) -> Vec<(Slot, &Transport)> {
+    let mut slots: Vec<(Slot, &Transport)> = Vec::new();
+    for Wanted { address, transport } in wanted {
+        let before = slots.iter().filter(|((taken, _), _)| taken == address).count();
+        slots.push(((address.clone(), before), transport));
     }
     slots
 }

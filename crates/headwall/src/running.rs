@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use headwall_config::{Config, ListenAddress, Report};
+use headwall_config::{Config, ListenAddress, Listener, Report};
 use headwall_core::access_log::AccessLog;
 use headwall_core::module::WarmUp;
-use headwall_core::{BoxError, Current, Gateway, Metrics, Stage, Swap, Table};
-use headwall_net::{Address, BindError, Connections, Frontend, Limits, accept};
+use headwall_core::{BoxError, Current, Gateway, Metrics, Stage, Swap};
+use headwall_net::{Address, BindError, Frontend, Limits, Transport, accept};
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
@@ -18,9 +19,11 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::assemble::{self, Assembled, Foundation};
-use crate::listeners::Listeners;
+use crate::https::Front;
+use crate::listeners::{Listeners, Wanted};
 use crate::modules::Modules;
 use crate::status::Status;
+use crate::tls::Purpose;
 
 /// How long the first health checks may hold up a start or a reload.
 const WARM_UP: Duration = Duration::from_secs(10);
@@ -30,15 +33,19 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// How long tunnels have to write their log lines once they were cut.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How much of one request's body, and of all bodies on a connection, a client may send ahead over HTTP/2, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
 /// A server at work. Dropping it closes its listeners at once; [`stop`](Self::stop) is the gentle way.
 pub struct Running {
     modules: Arc<Modules>,
     foundation: Foundation,
     status: Arc<Status>,
     config: Config,
-    swap: Swap<Table>,
+    swap: Swap<Front>,
     frontend: Arc<Frontend>,
-    proxy: Arc<HttpProxy<Gateway<Table>>>,
+    proxy: Arc<HttpProxy<Gateway<Front>>>,
     listeners: Listeners,
     admin_frontend: Arc<Frontend>,
     admin_proxy: Arc<HttpProxy<Gateway<Admin>>>,
@@ -71,41 +78,40 @@ pub type ReloadError = StartError;
 impl Running {
     /// Starts serving. Must be called on a Tokio runtime, on which the server then runs.
     pub(crate) async fn start(modules: Arc<Modules>, config: Config) -> Result<Self, StartError> {
-        let metrics = Metrics::new().map_err(BoxError::from)?;
+        // Pingora would take another one. Whoever embeds us and has chosen already keeps what they chose.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let foundation = Foundation::new()?;
+        let metrics = foundation.metrics.clone();
         let status = Arc::new(Status::new(metrics.clone())?);
         let (listeners, admin_listeners) = (Listeners::default(), Listeners::default());
         // Bound before anything else is begun: a taken port is the most common mistake.
-        let bound = listeners.bind(addresses(&config))?;
-        let admin_bound = admin_listeners.bind(config.admin.listen_address())?;
+        let bound = listeners.bind(&wanted(&config))?;
+        let admin_bound = admin_listeners.bind(&wanted_for_admin(&config))?;
 
         let access_log = assemble::access_log(&config, None, &metrics).map_err(StartError::AccessLog)?;
-        let foundation = Foundation { metrics: metrics.clone(), shared: Default::default() };
-        let assembled = assemble::assemble(&config, &modules, &foundation).map_err(StartError::Config)?;
-        warm_up(assembled.warm_up).await;
+        let assembled =
+            assemble::assemble(&config, &modules, &foundation, Purpose::Start, bound.https_port())
+                .map_err(StartError::Config)?;
+        let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
+        warm_up(first_looks).await;
 
         let settings = assemble::settings(&config, access_log.clone());
-        let gateway = Gateway::with_settings(assembled.table, settings).metrics(&metrics);
+        let front = Front { table, acme: secured.acme };
+        let gateway = Gateway::with_settings(front, settings).metrics(&metrics);
         let (swap, stage) = (gateway.swap(), gateway.stage());
         let draining = watch::Sender::new(false);
-        let frontend = |metrics: &Metrics| {
-            let connections = Connections::new(metrics.connections());
-            Arc::new(Frontend {
-                connections,
-                limits: ArcSwap::from_pointee(limits(&config)),
-                draining: draining.subscribe(),
-            })
-        };
+        let frontend =
+            |metrics: &Metrics| Frontend::new(metrics, limits(&config), draining.subscribe()).map(Arc::new);
         // The admin listener's own connections are not traffic: they count in metrics that nobody sees.
         let unseen = Metrics::new().map_err(BoxError::from)?;
-        let workers = config.workers.count();
         let mut running = Self {
             swap,
             stage,
-            frontend: frontend(&metrics),
-            proxy: host(gateway, workers),
+            frontend: frontend(&metrics)?,
+            proxy: host(gateway, &config),
             listeners,
-            admin_frontend: frontend(&unseen),
-            admin_proxy: host(Gateway::new(Admin(status.clone())), workers),
+            admin_frontend: frontend(&unseen)?,
+            admin_proxy: host(Gateway::new(Admin(status.clone())), &config),
             admin_listeners,
             access_log,
             draining,
@@ -114,7 +120,8 @@ impl Running {
             status,
             config,
         };
-        running.status.serving(assembled.upstreams);
+        running.frontend.secure.store(Arc::new(secured.secure));
+        running.status.serving(upstreams, secured.certificates, &running.config.admin);
         running.serve(bound, admin_bound);
         Ok(running)
     }
@@ -130,40 +137,43 @@ impl Running {
     }
 
     async fn try_reload(&mut self, config: Config) -> Result<(), ReloadError> {
-        let bound = self.listeners.bind(addresses(&config))?;
-        let admin_bound = self.admin_listeners.bind(config.admin.listen_address())?;
+        let bound = self.listeners.bind(&wanted(&config))?;
+        let admin_bound = self.admin_listeners.bind(&wanted_for_admin(&config))?;
         let metrics = &self.foundation.metrics;
         let access_log = assemble::access_log(&config, self.access_log.as_ref(), metrics)
             .map_err(StartError::AccessLog)?;
-        let assembled =
-            assemble::assemble(&config, &self.modules, &self.foundation).map_err(StartError::Config)?;
-        let Assembled { table, upstreams, warm_up: first_looks } = assembled;
+        let https = bound.https_port().or_else(|| self.https_port(&config));
+        let assembled = assemble::assemble(&config, &self.modules, &self.foundation, Purpose::Reload, https)
+            .map_err(StartError::Config)?;
+        let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
         // Nothing can fail from here on.
         self.status.retire_all_but(&upstreams);
         warm_up(first_looks).await;
 
-        if config.workers.count() != self.config.workers.count() {
-            log::warn!("`workers` has changed; that takes a restart");
-        }
+        warn_of_what_stays(&self.config, &config);
         let settings = assemble::settings(&config, access_log.clone());
-        self.swap.replace(Current { service: table, settings });
+        let front = Front { table, acme: secured.acme };
+        self.swap.replace(Current { service: front, settings });
+        self.frontend.secure.store(Arc::new(secured.secure));
         for frontend in [&self.frontend, &self.admin_frontend] {
             frontend.limits.store(Arc::new(limits(&config)));
         }
-        self.status.serving(upstreams);
+        self.status.serving(upstreams, secured.certificates, &config.admin);
         self.access_log = access_log;
         self.config = config;
         self.serve(bound, admin_bound);
-        self.listeners.keep(addresses(&self.config));
-        self.admin_listeners.keep(self.config.admin.listen_address());
+        self.listeners.keep(&wanted(&self.config));
+        self.admin_listeners.keep(&wanted_for_admin(&self.config));
         Ok(())
     }
 
     fn serve(&mut self, bound: crate::listeners::Bound, admin: crate::listeners::Bound) {
         let (proxy, frontend) = (&self.proxy, &self.frontend);
-        self.listeners.serve(bound, |listener| accept(listener, proxy.clone(), frontend.clone()));
+        self.listeners
+            .serve(bound, |listener, transport| accept(listener, transport, proxy.clone(), frontend.clone()));
         let (proxy, frontend) = (&self.admin_proxy, &self.admin_frontend);
-        self.admin_listeners.serve(admin, |listener| accept(listener, proxy.clone(), frontend.clone()));
+        self.admin_listeners
+            .serve(admin, |listener, transport| accept(listener, transport, proxy.clone(), frontend.clone()));
     }
 
     /// Stops: no new connections, requests in flight finish, and what is still open when the time of
@@ -198,12 +208,21 @@ impl Running {
 
     /// The addresses that are listened on, with their real ports, in the order of the config.
     pub fn addresses(&self) -> Vec<Address> {
-        self.listeners.addresses(addresses(&self.config))
+        self.listeners.addresses(&wanted(&self.config))
+    }
+
+    /// The port of the first listener that speaks TLS, as it was bound.
+    fn https_port(&self, config: &Config) -> Option<u16> {
+        let listeners = config.listeners.iter().zip(self.listeners.addresses(&wanted(config)));
+        listeners.filter(|(listener, _)| listener.tls).find_map(|(_, address)| match address {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        })
     }
 
     /// The address of the admin listener.
     pub fn admin_address(&self) -> Option<Address> {
-        self.admin_listeners.addresses(self.config.admin.listen_address()).pop()
+        self.admin_listeners.addresses(&wanted_for_admin(&self.config)).pop()
     }
 
     /// The server's metrics.
@@ -230,8 +249,33 @@ impl std::fmt::Debug for Running {
     }
 }
 
-fn addresses(config: &Config) -> impl Iterator<Item = &ListenAddress> {
-    config.listeners.iter().map(|listener| &listener.address)
+fn wanted(config: &Config) -> Vec<Wanted> {
+    let wanted = |listener: &Listener| Wanted {
+        address: listener.address.clone(),
+        transport: Transport {
+            tls: listener.tls,
+            http2: listener.http2,
+            proxy_protocol: listener.proxy_protocol.iter().map(|network| network.net()).collect(),
+        },
+    };
+    config.listeners.iter().map(wanted).collect()
+}
+
+fn wanted_for_admin(config: &Config) -> Vec<Wanted> {
+    let wanted =
+        |address: &ListenAddress| Wanted { address: address.clone(), transport: Transport::default() };
+    config.admin.listen_address().map(wanted).into_iter().collect()
+}
+
+/// Says what a reload has not changed, because it belongs to the process.
+fn warn_of_what_stays(old: &Config, new: &Config) {
+    let http2 = |config: &Config| (config.limits.max_concurrent_streams, config.limits.max_header_size);
+    if new.workers.count() != old.workers.count() {
+        log::warn!("`workers` has changed; that takes a restart");
+    }
+    if http2(new) != http2(old) {
+        log::warn!("limits of HTTP/2 have changed; that takes a restart");
+    }
 }
 
 fn limits(config: &Config) -> Limits {
@@ -239,6 +283,7 @@ fn limits(config: &Config) -> Limits {
     Limits {
         header_timeout: limits.header_timeout.as_std(),
         keepalive_timeout: limits.keepalive_timeout.as_std(),
+        handshake_timeout: limits.handshake_timeout.as_std(),
         max_connections: limits.max_connections as usize,
     }
 }
@@ -250,17 +295,32 @@ async fn warm_up(first_looks: Vec<WarmUp>) {
 }
 
 /// Puts a gateway on Pingora's engine.
-fn host<S: headwall_core::Service>(gateway: Gateway<S>, workers: usize) -> Arc<HttpProxy<Gateway<S>>> {
+fn host<S: headwall_core::Service>(gateway: Gateway<S>, config: &Config) -> Arc<HttpProxy<Gateway<S>>> {
     let conf = ServerConf {
-        threads: workers,
+        threads: config.workers.count(),
         // How often an attempt may be repeated is decided for each route; this only has to be no less.
         max_retries: 16,
         upstream_keepalive_pool_size: 512,
         ..ServerConf::default()
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    proxy.h2_options = Some(http2_options(&config.limits));
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(config.limits.keepalive_timeout.as_std());
+    proxy.server_options = Some(options);
     proxy.handle_init_modules();
     Arc::new(proxy)
+}
+
+/// HTTP/2 with the limits of HTTP/1, and windows that do not hold up an upload on a long line.
+fn http2_options(limits: &headwall_config::Limits) -> H2Options {
+    let mut options = default_h2_options();
+    options
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_size.bytes()).unwrap_or(u32::MAX))
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    options
 }
 
 /// Closes the connections that wait for a next request.

@@ -5,15 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use headwall_config::Admin;
 use headwall_core::{BoxError, Metrics, NamedUpstream};
 use prometheus::{IntCounter, IntGauge};
 use serde::Serialize;
+
+use crate::tls::{Certificate, Gauges, Snapshot};
 
 /// Shared by the admin listener and whoever changes the server.
 pub(crate) struct Status {
     pub(crate) metrics: Metrics,
     draining: AtomicBool,
     upstreams: ArcSwap<Vec<Arc<NamedUpstream>>>,
+    certificates: Arc<ArcSwap<Vec<Arc<Certificate>>>>,
+    wait_for_certificates: AtomicBool,
     reloads: Reloads,
 }
 
@@ -29,6 +34,9 @@ struct Reloads {
 pub(crate) struct Readiness {
     pub(crate) status: &'static str,
     upstreams: Vec<UpstreamReadiness>,
+    /// Those that there is none of yet, where that is waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_certificates: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +67,16 @@ impl Status {
                 "When the running config was put to work.",
             )?,
         };
-        Ok(Self { draining: AtomicBool::new(false), upstreams: ArcSwap::default(), reloads, metrics })
+        let certificates = Arc::new(ArcSwap::default());
+        Gauges::register(&metrics, Arc::clone(&certificates))?;
+        Ok(Self {
+            draining: AtomicBool::new(false),
+            upstreams: ArcSwap::default(),
+            certificates,
+            wait_for_certificates: AtomicBool::new(false),
+            reloads,
+            metrics,
+        })
     }
 
     /// These upstreams will be all there are: whatever else was at work has had its day.
@@ -72,8 +89,15 @@ impl Status {
     }
 
     /// A config has been put to work: the first one, or a new one.
-    pub(crate) fn serving(&self, upstreams: Vec<Arc<NamedUpstream>>) {
+    pub(crate) fn serving(
+        &self,
+        upstreams: Vec<Arc<NamedUpstream>>,
+        certificates: Vec<Arc<Certificate>>,
+        admin: &Admin,
+    ) {
         self.upstreams.store(Arc::new(upstreams));
+        self.certificates.store(Arc::new(certificates));
+        self.wait_for_certificates.store(admin.wait_for_certificates, Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reloads.last_success.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         self.reloads.last_successful.set(1);
@@ -88,6 +112,20 @@ impl Status {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    /// How each certificate fares.
+    pub(crate) fn certificates(&self) -> Vec<Snapshot> {
+        self.certificates.load().iter().map(|certificate| certificate.snapshot()).collect()
+    }
+
+    fn missing_certificates(&self) -> Vec<String> {
+        if !self.wait_for_certificates.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let certificates = self.certificates.load();
+        let missing = certificates.iter().filter(|certificate| certificate.identity().is_none());
+        missing.map(|certificate| certificate.label().to_owned()).collect()
+    }
+
     /// Ready means: not draining, and not without any upstream that works. One upstream of several being down is for
     /// alerts to tell; taking the whole front door out of service would make it worse.
     pub(crate) fn readiness(&self) -> Readiness {
@@ -100,13 +138,16 @@ impl Status {
                 available: upstream.is_available(),
             })
             .collect();
+        let missing_certificates = self.missing_certificates();
         let status = if self.draining.load(Ordering::SeqCst) {
             "draining"
         } else if !upstreams.is_empty() && upstreams.iter().all(|upstream| !upstream.available) {
             "no upstream is available"
+        } else if !missing_certificates.is_empty() {
+            "certificates are missing"
         } else {
             "ready"
         };
-        Readiness { status, upstreams }
+        Readiness { status, upstreams, missing_certificates }
     }
 }

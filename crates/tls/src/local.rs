@@ -41,6 +41,8 @@ pub struct LocalAuthority {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
     root_path: PathBuf,
+    /// Its name as that of a file, to be told from others in a trust store.
+    name: String,
     provider: Arc<CryptoProvider>,
     leaves: Mutex<LruCache<String, Arc<Identity>>>,
 }
@@ -95,13 +97,19 @@ impl LocalAuthority {
         }
         // Name and key are all that a leaf takes over from its issuer.
         let issuer = Issuer::new(root_params(name), key);
+        let name = name.to_lowercase().replace(' ', "-");
         let leaves = Mutex::new(LruCache::new(LEAVES));
-        Ok(Self { issuer, root, root_path, provider, leaves })
+        Ok(Self { issuer, root, root_path, name, provider, leaves })
     }
 
     /// The file with the root, for whoever is to trust it.
     pub fn root_path(&self) -> &Path {
         &self.root_path
+    }
+
+    /// Its name, which no other authority has, fit for a file.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The identity for a host, made if there is none.

@@ -8,6 +8,7 @@ use super::source::{Unreadable, read, rendered};
 use super::{OK, REFUSED, print, tell};
 use crate::Server;
 use crate::assemble::{Foundation, assemble};
+use crate::tls::Purpose;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -52,9 +53,9 @@ fn check(server: &Server, file: &Path, args: &Args) -> Result<Value, Value> {
         }
     })?;
     // Modules are built too, since some mistakes only show then. Nothing is started by it.
-    if let Err(reports) =
-        Foundation::new().and_then(|foundation| assemble(&config, server.modules(), &foundation))
-    {
+    let foundation =
+        Foundation::new().map_err(|error| json!([{ "severity": "error", "message": error.to_string() }]))?;
+    if let Err(reports) = assemble(&config, server.modules(), &foundation, Purpose::Check, None) {
         if !args.json {
             reports.iter().for_each(|report| tell(&rendered(report)));
         }
