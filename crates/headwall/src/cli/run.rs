@@ -115,7 +115,7 @@ async fn reload(server: &Server, args: &Args, running: &mut Running) {
 /// Diagnostics go to standard error; `HEADWALL_LOG` says how much, in env_logger's notation.
 fn start_diagnostics() {
     // Pingora logs an error for every client that goes away; the access log and the metrics tell of those that matter.
-    let quiet = "info,pingora_proxy=off,pingora_core=error,pingora_load_balancing=off";
+    let quiet = "info,pingora_proxy=off,pingora_core=error,pingora_core::apps=off,pingora_load_balancing=off";
     let env = env_logger::Env::new().filter_or("HEADWALL_LOG", quiet);
     let started = env_logger::Builder::from_env(env)
         .format(|out, record| {
