@@ -11,6 +11,7 @@ mod address;
 mod conn;
 mod connections;
 mod listener;
+pub mod proxy_protocol;
 mod socket;
 
 pub use accept::{Frontend, Limits, accept};
