@@ -15,6 +15,7 @@ mod connections;
 mod handshake;
 mod listener;
 mod preface;
+pub mod proxy_protocol;
 mod socket;
 mod transport;
 
