@@ -189,7 +189,7 @@ async fn post(url: &str, timeout: Duration, action: Action, record: &Record) -> 
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body.to_string())))
         .map_err(|_| ClientError::Url(without_query(url)))?;
-    let answer = Client::new(None, timeout)?.send(request).await?;
+    let answer = Client::for_url(url, timeout)?.send(request).await?;
     let status = answer.parts.status;
     if status.is_success() {
         return Ok(());

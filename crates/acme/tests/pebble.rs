@@ -138,7 +138,7 @@ async fn a_failure_has_the_cas_own_words() {
     for part in [
         "127.0.0.1:",
         "app.example.com by http-01: urn:ietf:params:acme:error:connection",
-        "app.example.com by tls-alpn-01: urn:ietf:params:acme:error:connection",
+        "app.example.com by tls-alpn-01: urn:ietf:params:acme:error:unauthorized: Failed to connect to",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
