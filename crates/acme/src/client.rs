@@ -108,6 +108,7 @@ pub(crate) enum ClientError {
 }
 
 /// Whom a client trusts.
+#[derive(Clone, Copy)]
 enum Roots<'a> {
     Platform,
     File(&'a PathBuf),
@@ -125,7 +126,7 @@ pub(crate) struct Answer {
 impl Client {
     /// A client that trusts the roots in a PEM file, or else the platform's.
     pub(crate) fn new(root: Option<&PathBuf>, timeout: Duration) -> Result<Self, ClientError> {
-        Self::trusting(root.map_or(Roots::Platform, |path| Roots::File(path)), timeout)
+        Self::trusting(root.map_or(Roots::Platform, Roots::File), timeout)
     }
 
     /// A client for a URL of the operator's. Without TLS in it, a machine without roots is fine.

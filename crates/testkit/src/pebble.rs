@@ -100,7 +100,7 @@ impl Builder {
                 return None;
             }
         }
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempfile::tempdir().or_fail("a temporary directory");
         server_certificate(dir.path());
         let dns = Dns::start(dir.path()).await;
         let mut pebble = Pebble { settings: self, dir, process: None, port: 0, management: 0, dns };
@@ -136,7 +136,7 @@ impl Pebble {
     /// The root of the certificates that it issues, as PEM. Another one after each start.
     pub async fn issuer_root(&self) -> String {
         let url = format!("https://127.0.0.1:{}/roots/0", self.management);
-        self.fetch(&url).await.expect("pebble's root certificate")
+        self.fetch(&url).await.unwrap_or_else(|| panic!("{url}: no root certificate"))
     }
 
     /// The DNS server that it asks.
@@ -152,7 +152,7 @@ impl Pebble {
     /// Stops the CA. Its port is nobody's then.
     pub async fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.kill().await.expect("pebble can be ended");
+            process.kill().await.or_fail("pebble can be ended");
         }
     }
 
@@ -175,7 +175,7 @@ impl Pebble {
             "externalAccountBindingRequired": !keys.is_empty(),
             "externalAccountMACKeys": keys,
         }});
-        std::fs::write(path("pebble.json"), config.to_string()).expect("pebble's config");
+        std::fs::write(path("pebble.json"), config.to_string()).or_fail("pebble's config");
     }
 
     /// Starts the process and waits for its directory. False when it ended, as it does when its port is taken.
@@ -195,7 +195,7 @@ impl Pebble {
             Some(seconds) => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
             None => command.env("PEBBLE_VA_NOSLEEP", "1"),
         };
-        let mut process = command.spawn().expect("pebble can be started");
+        let mut process = command.spawn().or_fail("pebble can be started");
         let is_up = async {
             // A stranger on that port would not have a certificate of ours.
             while self.fetch(&self.directory()).await.is_none() {
@@ -215,7 +215,7 @@ impl Pebble {
     async fn fetch(&self, url: &str) -> Option<String> {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--fail", "--max-time", "5", "--cacert"]).arg(self.root_pem_path()).arg(url);
-        let output = curl.kill_on_drop(true).output().await.expect("curl can be started");
+        let output = curl.kill_on_drop(true).output().await.or_fail("curl can be started");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
@@ -251,7 +251,7 @@ impl Dns {
                 .stdout(log())
                 .stderr(log())
                 .kill_on_drop(true);
-            let process = command.spawn().expect("pebble-challtestsrv can be started");
+            let process = command.spawn().or_fail("pebble-challtestsrv can be started");
             let mut dns = Self { process, port, management };
             if dns.is_up().await {
                 return dns;
@@ -277,46 +277,59 @@ impl Dns {
 
     async fn post(&self, path: &str, body: &serde_json::Value) {
         let body = body.to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.management)).await.expect("the DNS server");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.management)).await.or_fail("the DNS server");
         let length = body.len();
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: dns\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        stream.write_all(request.as_bytes()).await.expect("the DNS server takes a request");
+        stream.write_all(request.as_bytes()).await.or_fail("the DNS server takes a request");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("the DNS server answers");
+        stream.read_to_string(&mut answer).await.or_fail("the DNS server answers");
         assert!(answer.starts_with("HTTP/1.1 200"), "{path} {body}: {answer}");
+    }
+}
+
+/// What a test cannot go on without.
+trait OrFail<T> {
+    fn or_fail(self, what: &str) -> T;
+}
+
+impl<T, E: std::fmt::Display> OrFail<T> for Result<T, E> {
+    #[track_caller]
+    fn or_fail(self, what: &str) -> T {
+        self.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 }
 
 /// A root of the test's own, and a certificate by it for the CA's HTTPS.
 fn server_certificate(dir: &Path) {
-    let root_key = KeyPair::generate().expect("a key");
+    let root_key = KeyPair::generate().or_fail("a key");
     let mut root = CertificateParams::default();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     root.distinguished_name.push(DnType::CommonName, "Root of a test");
-    let root_certificate = root.self_signed(&root_key).expect("a root certificate");
+    let root_certificate = root.self_signed(&root_key).or_fail("a root certificate");
     let issuer = Issuer::new(root, root_key);
 
-    let key = KeyPair::generate().expect("a key");
-    let mut server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+    let key = KeyPair::generate().or_fail("a key");
+    let mut server =
+        CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).or_fail("names");
     server.distinguished_name.push(DnType::CommonName, "A CA's own server");
-    let certificate = server.signed_by(&key, &issuer).expect("a server certificate");
+    let certificate = server.signed_by(&key, &issuer).or_fail("a server certificate");
     let files = [
         ("root.pem", root_certificate.pem()),
         ("server.pem", certificate.pem()),
         ("server-key.pem", key.serialize_pem()),
     ];
     for (name, pem) in files {
-        std::fs::write(dir.join(name), pem).expect("a file of the test's");
+        std::fs::write(dir.join(name), pem).or_fail("a file of the test's");
     }
 }
 
 /// A port that was free for TCP and UDP a moment ago. Neither program can tell a port that the system has chosen.
 fn free_port() -> u16 {
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = tcp.local_addr().expect("its number").port();
+        let tcp = TcpListener::bind("127.0.0.1:0").or_fail("a free port");
+        let port = tcp.local_addr().or_fail("its number").port();
         if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }

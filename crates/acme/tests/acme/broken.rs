@@ -1,12 +1,5 @@
 //! CAs that are silent, talk nonsense, or have had enough of us.
 
-#[path = "common/ca.rs"]
-#[expect(dead_code, reason = "the tests with windows use the rest")]
-mod ca;
-#[path = "common/watch.rs"]
-#[expect(dead_code, reason = "the tests with Pebble use the rest")]
-mod watch;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,13 +8,13 @@ use headwall_acme::{Acme, Authority, Event, Pace, RetrySchedule, State, Wanted};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use ca::{Ca, answer};
-use watch::{TestClock, Watched, pace};
+use crate::ca::{Ca, answer};
+use crate::watch::{TestClock, Watched, pace};
 
 /// A storage, a CA that answers everything with `reply`, and what is wanted of it.
 async fn nonsense(reply: Vec<u8>) -> (TempDir, Ca, Wanted) {
     let dir = tempfile::tempdir().unwrap();
-    let (certificate, key) = ca::certificate(dir.path());
+    let (certificate, key) = crate::ca::certificate(dir.path());
     let ca = Ca::start(&certificate, &key, move |_, _| {
         let reply = reply.clone();
         Box::pin(async move { reply })
@@ -47,11 +40,12 @@ async fn nonsense_is_told_with_the_host_and_tried_again() {
         (answer("200 OK", json, "{}"), "missing field `newNonce`", "JSON that is no directory"),
         (answer("200 OK", json, "{\"newNonce\": 7}"), "invalid type", "JSON of the wrong type"),
         (answer("503 Service Unavailable", "", ""), "answered 503", "no word"),
+        (answer("500 Oh", json, "{\"type\": \"t\", \"detail\": \"in repair\"}"), "in repair", "a problem"),
         (b"\x16\x03garbage\r\n\r\n".to_vec(), "cannot be reached", "no HTTP"),
     ];
     for (reply, expected, message) in rows {
         let (dir, ca, wanted) = nonsense(reply).await;
-        let acme = watch::acme(dir.path());
+        let acme = crate::watch::acme(dir.path());
         let mut app = Watched::start(&acme, wanted);
         for _ in 0..2 {
             let error = app.failure().await;
@@ -83,7 +77,7 @@ async fn a_silent_ca_costs_no_more_than_the_deadline() {
 #[tokio::test]
 async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
     let dir = tempfile::tempdir().unwrap();
-    let (certificate, key) = ca::certificate(dir.path());
+    let (certificate, key) = crate::ca::certificate(dir.path());
     let orders = Arc::new(AtomicUsize::new(0));
     let counted = orders.clone();
     let ca = Ca::start(&certificate, &key, move |address, request| {
@@ -100,6 +94,7 @@ async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
             ),
             "/account" => answer("201 Created", &format!("{nonce}location: {}\r\n", url("account/1")), "{}"),
             "/order" => {
+                assert_eq!(request.payload()["profile"], "shortlived");
                 counted.fetch_add(1, Ordering::SeqCst);
                 let problem = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}"#;
                 answer("429 Too Many Requests", &format!("{nonce}retry-after: 7200\r\n"), problem)
@@ -113,7 +108,8 @@ async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
     let minute = Duration::from_secs(60);
     let retry = RetrySchedule { first: vec![], then: minute, finally: minute };
     let acme = Acme::open_with(dir.path(), Pace { retry, ..pace(&clock) }).unwrap();
-    let authority = Authority { root: Some(certificate), ..Authority::directory(ca.directory()) };
+    let profile = Some("shortlived".to_owned());
+    let authority = Authority { root: Some(certificate), profile, ..Authority::directory(ca.directory()) };
     let wanted = Wanted { authorities: vec![authority], ..Wanted::new(["app.example.com".parse().unwrap()]) };
     let mut app = Watched::start(&acme, wanted);
     let before = Timestamp::now();
@@ -133,9 +129,20 @@ async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
 }
 
 #[tokio::test]
+async fn a_ca_in_repair_says_when_it_is_back() {
+    let (dir, _ca, wanted) = nonsense(answer("503 Service Unavailable", "retry-after: 3600\r\n", "")).await;
+    let acme = crate::watch::acme(dir.path());
+    let mut app = Watched::start(&acme, wanted);
+    let before = Timestamp::now();
+    app.failure().await;
+    let wait = app.managed.status().next_attempt.unwrap().duration_since(before).as_secs();
+    assert!((3598..3610).contains(&wait), "{wait} s");
+}
+
+#[tokio::test]
 async fn what_no_ca_could_issue_is_not_asked_for() {
     let (dir, _ca, wanted) = nonsense(answer("500 Internal Server Error", "", "")).await;
-    let acme = watch::acme(dir.path());
+    let acme = crate::watch::acme(dir.path());
     let names = vec!["*.example.com".parse().unwrap()];
     let mut app = Watched::start(&acme, Wanted { names, ..wanted });
     let error = app.failure().await;
@@ -149,7 +156,7 @@ async fn a_damaged_certificate_is_set_aside_and_an_expired_one_is_not_delivered(
     let authority = authority.trim_start_matches("https://").replace([':', '/'], "-");
     let place = dir.path().join("certificates").join(authority);
     let files = place.join("app.example.com");
-    let acme = watch::acme(dir.path());
+    let acme = crate::watch::acme(dir.path());
 
     std::fs::create_dir_all(&files).unwrap();
     std::fs::write(files.join("fullchain.pem"), "garbage").unwrap();

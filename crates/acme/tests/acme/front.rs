@@ -1,6 +1,7 @@
 //! Listeners that answer challenges, as a proxy in front would.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::LazyConfigAcceptor;
+
+type Answering = Pin<Box<dyn Future<Output = Option<()>> + Send>>;
 
 /// A listener that answers challenges until it is dropped. It can be there before what it answers with.
 #[derive(Debug)]
@@ -47,11 +50,7 @@ impl Front {
         self
     }
 
-    fn serve(
-        &mut self,
-        challenges: &Challenges,
-        answer: fn(TcpStream, Challenges) -> std::pin::Pin<Box<dyn Future<Output = Option<()>> + Send>>,
-    ) {
+    fn serve(&mut self, challenges: &Challenges, answer: fn(TcpStream, Challenges) -> Answering) {
         let (listener, challenges) = (self.listener.take().unwrap(), challenges.clone());
         let asked = self.asked.clone();
         self.task = Some(tokio::spawn(async move {

@@ -1,13 +1,5 @@
 //! Certificates from a real CA: Pebble.
 
-#[path = "common/front.rs"]
-mod front;
-#[path = "../../testkit/src/pebble.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it is a file of the testkit")]
-mod pebble;
-#[path = "common/watch.rs"]
-mod watch;
-
 use std::time::Duration;
 
 use headwall_acme::{
@@ -15,9 +7,9 @@ use headwall_acme::{
 };
 use tempfile::TempDir;
 
-use front::Front;
-use pebble::Pebble;
-use watch::{TestClock, Watched, acme, pace};
+use crate::front::Front;
+use crate::pebble::Pebble;
+use crate::watch::{TestClock, Watched, acme, pace};
 
 fn authority(pebble: &Pebble) -> Authority {
     Authority { root: Some(pebble.root_pem_path()), ..Authority::directory(pebble.directory()) }
@@ -93,6 +85,39 @@ async fn tls_alpn_01_brings_a_certificate() {
     let challenges = AllowedChallenges { http_01: false, tls_alpn_01: true };
     let mut app = Watched::start(&acme, Wanted { challenges, ..wanted(&pebble, &["app.example.com"]) });
     assert_trusted(&app.issued().await.chain_pem, &pebble.issuer_root().await, "app.example.com");
+}
+
+#[tokio::test]
+async fn an_address_has_a_certificate_by_either_challenge() {
+    for kind in [ChallengeKind::Http01, ChallengeKind::TlsAlpn01] {
+        let (storage, http, tls) = (storage(), Front::bind().await, Front::bind().await);
+        let builder = Pebble::builder().http_port(http.port()).tls_port(tls.port());
+        let Some(pebble) = builder.start().await else { return };
+        let acme = acme(storage.path());
+        let _fronts = (http.http(acme.challenges()), tls.tls(acme.challenges()));
+        let is_http = kind == ChallengeKind::Http01;
+        let challenges = AllowedChallenges { http_01: is_http, tls_alpn_01: !is_http };
+        let mut app = Watched::start(&acme, Wanted { challenges, ..wanted(&pebble, &["127.0.0.1"]) });
+        assert_trusted(&app.issued().await.chain_pem, &pebble.issuer_root().await, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_ca_that_rejects_nonces_and_reuses_authorizations_is_fine() {
+    for kind in [ChallengeKind::Http01, ChallengeKind::TlsAlpn01] {
+        let (storage, http, tls) = (storage(), Front::bind().await, Front::bind().await);
+        let builder = Pebble::builder().http_port(http.port()).tls_port(tls.port());
+        let builder = builder.nonce_reject(15).order_delay(3).authorization_reuse(50);
+        let Some(pebble) = builder.start().await else { return };
+        let clock = TestClock::drawing(if kind == ChallengeKind::Http01 { 0.6 } else { 0.4 });
+        let acme = Acme::open_with(storage.path(), pace(&clock)).unwrap();
+        let _fronts = (http.http(acme.challenges()), tls.tls(acme.challenges()));
+        for names in [["a.example.com", "b.example.com"], ["b.example.com", "a.example.com"]] {
+            let mut app = Watched::start(&acme, wanted(&pebble, &names));
+            app.issued().await;
+            assert_eq!(app.managed.status().failures, 0, "{kind}: {names:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,18 +1,5 @@
 //! Renewal when the CA says so (RFC 9773): Pebble behind a proxy that adds windows.
 
-#[path = "common/ca.rs"]
-#[expect(dead_code, reason = "the tests with broken CAs use the rest")]
-mod ca;
-#[path = "common/front.rs"]
-#[expect(dead_code, reason = "the tests with Pebble use the rest")]
-mod front;
-#[path = "../../testkit/src/pebble.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it is a file of the testkit")]
-mod pebble;
-#[path = "common/watch.rs"]
-#[expect(dead_code, reason = "the tests with Pebble use the rest")]
-mod watch;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +8,10 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use ca::{Ca, answer, changed};
-use front::Front;
-use pebble::Pebble;
-use watch::{TestClock, Watched, pace};
+use crate::ca::{Ca, answer, changed};
+use crate::front::Front;
+use crate::pebble::Pebble;
+use crate::watch::{TestClock, Watched, pace};
 
 /// A window, and what `replaces` the orders had.
 #[derive(Debug, Default)]
@@ -135,7 +122,7 @@ async fn a_question_that_fails_leaves_the_third() {
     let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
     let windows = Arc::new(Windows::default());
     let ca = with_windows(&pebble, &windows).await;
-    let acme = watch::acme(dir.path());
+    let acme = crate::watch::acme(dir.path());
     let _front = front.http(acme.challenges());
     let authority = Authority { root: Some(pebble.root_pem_path()), ..Authority::directory(ca.directory()) };
     let wanted = Wanted { authorities: vec![authority], ..Wanted::new(["app.example.com".parse().unwrap()]) };
