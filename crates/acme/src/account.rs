@@ -39,25 +39,26 @@ impl Session {
         pace: &Pace,
         authority: &Authority,
         email: Option<&str>,
+        client: &Client,
     ) -> Result<Self, AttemptError> {
-        if let Some(session) = Self::resume(storage, pace, authority, email).await? {
+        if let Some(session) = Self::resume(storage, authority, email, client).await? {
             return Ok(session);
         }
         // Two processes that start together are to share one account.
         let lock_name = format!("account-{}", authority.file_name());
         let _lock = Waiting::new(storage, pace, &lock_name).taken().await?;
-        if let Some(session) = Self::resume(storage, pace, authority, email).await? {
+        if let Some(session) = Self::resume(storage, authority, email, client).await? {
             return Ok(session);
         }
-        Self::register(storage, pace, authority, email).await
+        Self::register(storage, authority, email, client).await
     }
 
     /// The account from the storage, if it is there.
     pub(crate) async fn resume(
         storage: &Storage,
-        pace: &Pace,
         authority: &Authority,
         email: Option<&str>,
+        client: &Client,
     ) -> Result<Option<Self>, AttemptError> {
         let (file, host) = (file(authority, email), authority.host());
         let record = match storage.record::<Record>(&file) {
@@ -69,21 +70,19 @@ impl Session {
             Err(error) => return Err(error.into()),
         };
         let Some(record) = record else { return Ok(None) };
-        let client = Client::new(authority.root.as_ref(), pace.request_timeout)?;
         let builder = Account::builder_with_http(Box::new(client.clone()));
         let account = builder.from_credentials(record.credentials).await;
         let account = account.map_err(|error| AttemptError::of(&host, error))?;
-        Ok(Some(Self { account, client, host, file }))
+        Ok(Some(Self { account, client: client.clone(), host, file }))
     }
 
     async fn register(
         storage: &Storage,
-        pace: &Pace,
         authority: &Authority,
         email: Option<&str>,
+        client: &Client,
     ) -> Result<Self, AttemptError> {
         let (file, host) = (file(authority, email), authority.host());
-        let client = Client::new(authority.root.as_ref(), pace.request_timeout)?;
         let contact = email.map(|email| format!("mailto:{email}"));
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let wanted =
@@ -103,7 +102,7 @@ impl Session {
         };
         storage.write_record(&file, &record)?;
         log::info!("{host}: made the account {}", record.url);
-        Ok(Self { account, client, host, file })
+        Ok(Self { account, client: client.clone(), host, file })
     }
 
     /// Moves the account aside, when the CA does not know it any more.

@@ -92,10 +92,11 @@ impl Authority {
     }
 }
 
-/// Host and port of a URL, or the URL itself when it is none.
+/// Host and port of a URL, without a password before them, or what is written when it is none.
 pub(crate) fn host(url: &str) -> String {
     let parsed = url.parse::<http::Uri>().ok();
-    parsed.and_then(|uri| Some(uri.authority()?.to_string())).unwrap_or_else(|| url.to_owned())
+    let text = parsed.as_ref().and_then(|uri| uri.authority()).map_or(url, http::uri::Authority::as_str);
+    text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned()
 }
 
 // === impl AccountBinding ===

@@ -107,6 +107,14 @@ pub(crate) enum ClientError {
     },
 }
 
+/// Whom a client trusts.
+#[derive(Clone, Copy)]
+enum Roots<'a> {
+    Platform,
+    File(&'a PathBuf),
+    Nobody,
+}
+
 /// An answer, read to its end.
 pub(crate) struct Answer {
     pub(crate) parts: http::response::Parts,
@@ -118,13 +126,24 @@ pub(crate) struct Answer {
 impl Client {
     /// A client that trusts the roots in a PEM file, or else the platform's.
     pub(crate) fn new(root: Option<&PathBuf>, timeout: Duration) -> Result<Self, ClientError> {
+        Self::trusting(root.map_or(Roots::Platform, Roots::File), timeout)
+    }
+
+    /// A client for a URL of the operator's. Without TLS in it, a machine without roots is fine.
+    pub(crate) fn for_url(url: &str, timeout: Duration) -> Result<Self, ClientError> {
+        let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        Self::trusting(if is_plain { Roots::Nobody } else { Roots::Platform }, timeout)
+    }
+
+    fn trusting(roots: Roots<'_>, timeout: Duration) -> Result<Self, ClientError> {
         let config =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| ClientError::PlatformRoots(error.to_string()))?;
-        let config = match root {
-            Some(path) => config.with_root_certificates(roots(path)?),
-            None => config
+        let config = match roots {
+            Roots::Nobody => config.with_root_certificates(RootCertStore::empty()),
+            Roots::File(path) => config.with_root_certificates(read_roots(path)?),
+            Roots::Platform => config
                 .try_with_platform_verifier()
                 .map_err(|error| ClientError::PlatformRoots(error.to_string()))?,
         };
@@ -233,7 +252,7 @@ fn check(host: &str, method: &Method, answer: &Answer) -> Result<(), ClientError
     Ok(())
 }
 
-fn roots(path: &PathBuf) -> Result<RootCertStore, ClientError> {
+fn read_roots(path: &PathBuf) -> Result<RootCertStore, ClientError> {
     let failed = |cause: String| ClientError::Root { path: path.clone(), cause };
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
     let mut roots = RootCertStore::empty();
@@ -319,7 +338,7 @@ mod tests {
         };
         assert_eq!(parse("120"), Some(Duration::from_secs(120)));
         assert_eq!(parse("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO), "a date that is past");
-        assert!(parse("Fri, 31 Dec 2099 23:59:59 GMT").is_some_and(|wait| wait > Duration::from_secs(86400)));
+        assert!(parse("Thu, 31 Dec 2099 23:59:59 GMT").is_some_and(|wait| wait > Duration::from_secs(86400)));
         assert_eq!(parse("soon"), None);
     }
 

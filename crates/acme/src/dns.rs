@@ -3,6 +3,7 @@
 //! Headwall knows no DNS provider. It says which record is wanted, and whoever holds the provider's key makes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
 
+use crate::authority::host;
 use crate::client::{Client, ClientError};
 
 /// How much of what a program or a webhook said is kept for the error.
@@ -27,8 +29,8 @@ pub struct DnsHook {
     pub propagation: Duration,
 }
 
-/// How a hook is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a hook is called. `Debug` leaves out arguments and a URL's query, where tokens are.
+#[derive(Clone, PartialEq, Eq)]
 pub enum DnsCall {
     /// A program, which finds `HEADWALL_ACME_ACTION` (`present` or `cleanup`), `HEADWALL_ACME_DOMAIN`,
     /// `HEADWALL_ACME_RECORD` (the record's whole name) and `HEADWALL_ACME_VALUE` in its environment and ends with 0
@@ -100,7 +102,7 @@ pub(crate) enum DnsError {
     /// The webhook refused.
     #[error("the DNS webhook at {url} answered {status}: {output}")]
     Refused {
-        /// Its URL, without a query, which may have a token.
+        /// Its host and path; a query may have a token.
         url: String,
         /// The status.
         status: http::StatusCode,
@@ -188,22 +190,41 @@ async fn post(url: &str, timeout: Duration, action: Action, record: &Record) -> 
         .uri(url)
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body.to_string())))
-        .map_err(|_| ClientError::Url(without_query(url)))?;
-    let answer = Client::new(None, timeout)?.send(request).await?;
+        .map_err(|_| ClientError::Url(shown(url)))?;
+    let answer = Client::for_url(url, timeout)?.send(request).await?;
     let status = answer.parts.status;
     if status.is_success() {
         return Ok(());
     }
-    Err(DnsError::Refused { url: without_query(url), status, output: end_of(&answer.body) })
+    Err(DnsError::Refused { url: shown(url), status, output: end_of(&answer.body) })
 }
 
-fn without_query(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+/// A URL as it may be shown: no password, no query.
+fn shown(url: &str) -> String {
+    let path = url.parse::<http::Uri>().map(|uri| uri.path().to_owned()).unwrap_or_default();
+    format!("{}{path}", host(url.split(['?', '#']).next().unwrap_or_default()))
 }
 
 fn end_of(output: &[u8]) -> String {
     let from = output.len().saturating_sub(SHOWN);
     String::from_utf8_lossy(&output[from..]).trim().to_owned()
+}
+
+// === impl DnsCall ===
+
+impl fmt::Debug for DnsCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec { program, timeout, .. } => f
+                .debug_struct("Exec")
+                .field("program", program)
+                .field("timeout", timeout)
+                .finish_non_exhaustive(),
+            Self::Webhook { url, timeout } => {
+                f.debug_struct("Webhook").field("url", &shown(url)).field("timeout", timeout).finish()
+            }
+        }
+    }
 }
 
 // === impl Record ===
@@ -273,5 +294,21 @@ mod tests {
         let missing = DnsHook::exec("/no/such/hook", [], Duration::from_secs(1));
         let error = missing.present(&record()).await.unwrap_err().to_string();
         assert!(error.contains("/no/such/hook cannot be run"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn tokens_in_a_hook_are_not_shown() {
+        let webhook =
+            DnsHook::webhook("http://me:secret@127.0.0.1:9/dns?token=secret", Duration::from_secs(5));
+        let exec = DnsHook::exec("hook", ["--token", "secret"], Duration::from_secs(5));
+        let broken = DnsHook::webhook("http://me:secret@ /?secret", Duration::from_secs(5));
+        for hook in [&webhook, &exec] {
+            assert!(!format!("{hook:?}").contains("secret"), "{hook:?}");
+        }
+        assert!(format!("{webhook:?}").contains("127.0.0.1:9/dns"), "{webhook:?}");
+        for hook in [&webhook, &broken] {
+            let error = hook.present(&record()).await.unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 }

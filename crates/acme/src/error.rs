@@ -81,12 +81,14 @@ impl AttemptError {
         }
     }
 
-    /// Whether the CA's refusal ends the order, as against a CA that could not be asked.
+    /// Whether the CA's refusal ends the order, as against a CA that could not be asked or is in trouble itself.
     pub(crate) fn is_final(&self) -> bool {
+        if let Self::Problem { problem, .. } = self {
+            return problem.status.is_none_or(|status| status < 500);
+        }
         matches!(
             self,
-            Self::Problem { .. }
-                | Self::Protocol { .. }
+            Self::Protocol { .. }
                 | Self::Challenges { .. }
                 | Self::NoChallenge { .. }
                 | Self::Certificate { .. }

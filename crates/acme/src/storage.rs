@@ -1,7 +1,8 @@
 //! The directory with accounts, orders, certificates, challenge answers and locks.
 //!
 //! Everything in it is for its owner alone, and every file appears whole or not at all, because several processes read
-//! and write here.
+//! and write here. Files are small and touched a few times a day, so a certificate's task reads and writes them itself;
+//! only what a client can cause is read on a thread for it (`challenges`).
 //!
 //! ```text
 //! accounts/<authority>/<email>.json

@@ -30,6 +30,8 @@ pub(super) fn certificate(identifier: &str, digest: &[u8; 32]) -> Result<Certifi
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key).map_err(failed)?;
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    CertifiedKey::from_der(vec![certificate.der().clone()], key, &aws_lc_rs::default_provider())
-        .map_err(|error| CannotAnswer::Certificate(error.to_string()))
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(key);
+    let key = key.map_err(|error| CannotAnswer::Certificate(error.to_string()))?;
+    // Not compared with the certificate: rustls would read it and stumble over its critical extension.
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }

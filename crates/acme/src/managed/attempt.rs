@@ -4,6 +4,7 @@ use super::Task;
 use super::stored::Current;
 use crate::account::Session;
 use crate::certificate::Certificate;
+use crate::client::Client;
 use crate::error::AttemptError;
 use crate::issuance::Issuance;
 use crate::lock::{Lock, Waiting};
@@ -82,34 +83,36 @@ impl Task {
         self.order(authority, authority).await
     }
 
-    /// Orders from `authority`'s directory, or its staging one. Refusals for asking too much are kept for the CA.
+    /// Orders from `authority`'s directory, or its staging one. Being refused for asking too much counts for both.
     async fn order(
         &mut self,
         authority: &Authority,
         directory: &Authority,
     ) -> Result<Certificate, AttemptError> {
-        let (acme, email) = (self.acme.clone(), self.wanted.email.clone());
-        let mut session = Session::open(&acme.storage, &acme.pace, directory, email.as_deref()).await?;
-        let mut outcome = self.issue(&session, directory).await;
+        let client = Client::new(directory.root.as_ref(), self.acme.pace.request_timeout)?;
+        let mut outcome = self.issue(directory, &client).await;
         if outcome.as_ref().is_err_and(AttemptError::is_account_gone) {
-            session.set_aside(&acme.storage)?;
-            session = Session::open(&acme.storage, &acme.pace, directory, email.as_deref()).await?;
-            outcome = self.issue(&session, directory).await;
+            outcome = self.issue(directory, &client).await;
         }
         if outcome.is_err()
-            && let Some(wait) = session.client.heard().back_off
+            && let Some(wait) = client.heard().back_off
         {
             self.blocked.insert(authority.directory.clone(), after(self.now(), wait));
         }
         outcome
     }
 
-    async fn issue(&self, session: &Session, directory: &Authority) -> Result<Certificate, AttemptError> {
+    async fn issue(&self, directory: &Authority, client: &Client) -> Result<Certificate, AttemptError> {
+        let (acme, email) = (&*self.acme, self.wanted.email.as_deref());
+        let session = Session::open(&acme.storage, &acme.pace, directory, email, client).await?;
         let previous = self.current.as_ref().filter(|current| current.authority == *directory);
         let replaces = previous.and_then(|current| current.certificate.id.clone());
-        let issuance =
-            Issuance { acme: &self.acme, session, authority: directory, wanted: &self.wanted, replaces };
-        issuance.obtain().await
+        let (session, wanted) = (&session, &self.wanted);
+        let outcome = Issuance { acme, session, authority: directory, wanted, replaces }.obtain().await;
+        if outcome.as_ref().is_err_and(AttemptError::is_account_gone) {
+            session.set_aside(&acme.storage)?;
+        }
+        outcome
     }
 
     /// Stores and delivers a new certificate. One that cannot be stored is delivered all the same: it works until the

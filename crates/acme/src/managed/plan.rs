@@ -8,6 +8,7 @@ use super::Task;
 use super::stored::Current;
 use crate::Event;
 use crate::account::Session;
+use crate::client::Client;
 use crate::error::{AttemptError, is_bad_nonce};
 use crate::nonce::again;
 use crate::pace::after;
@@ -97,7 +98,8 @@ impl Task {
         let Some(id) = &current.certificate.id else { return Ok(None) };
         let Current { authority, .. } = current;
         let email = self.wanted.email.as_deref();
-        let session = Session::resume(&self.acme.storage, &self.acme.pace, authority, email).await?;
+        let client = Client::new(authority.root.as_ref(), self.acme.pace.request_timeout)?;
+        let session = Session::resume(&self.acme.storage, authority, email, &client).await?;
         let Some(session) = session else { return Ok(None) };
         match again!(session.account.renewal_info(id)) {
             Ok((info, ask_again)) => {

@@ -18,7 +18,7 @@ use crate::certificate::Certificate;
 const KEPT: usize = 2;
 
 /// How often a read begins anew when the version goes away under it.
-const READS: usize = 3;
+const READS: usize = 20;
 
 /// What is known of a certificate beside what it says itself. For people; nothing here is needed to use it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,7 +73,10 @@ impl Storage {
         let files = self.files(authority, name);
         for _ in 0..READS {
             let Some(dir) = found(files.link.canonicalize()).map_err(at("find", &files.link))? else {
-                return Ok(None);
+                if found(files.link.symlink_metadata()).map_err(at("find", &files.link))?.is_none() {
+                    return Ok(None);
+                }
+                continue;
             };
             let chain = dir.join("fullchain.pem");
             let key = dir.join("privkey.pem");
