@@ -37,6 +37,7 @@ pub mod gateway;
 mod head;
 pub mod metrics;
 pub mod module;
+pub mod proxy_protocol;
 pub mod reply;
 pub mod route;
 pub mod service;
