@@ -16,6 +16,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName as ParsedName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use x509_parser::parse_x509_certificate;
 
 /// How TLS is spoken to a server. The default trusts the system's certificate authorities and shows no certificate.
@@ -29,7 +31,9 @@ pub struct PeerTls {
 
 /// The name that a server's certificate must be valid for, and that is sent as SNI (RFC 6066, 3): a host name, or an IP
 /// address, which is verified as such and not sent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct ServerName(String);
 
 /// A text that no certificate can be valid for.
@@ -58,6 +62,9 @@ pub enum UnusablePem {
     /// No key.
     #[error("expected an unencrypted private key (`-----BEGIN PRIVATE KEY-----`), found none")]
     NoKey,
+    /// A key that is not PEM.
+    #[error("expected a private key as PEM: {0}")]
+    KeyNotPem(rustls_pki_types::pem::Error),
     /// A key of an unknown kind.
     #[error("the private key cannot be used: {0}")]
     Key(rustls::Error),
@@ -86,7 +93,7 @@ impl PeerTls {
         let chain = certificates(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
             let is_missing = matches!(error, rustls_pki_types::pem::Error::NoItemsFound);
-            if is_missing { UnusablePem::NoKey } else { UnusablePem::NotPem(error) }
+            if is_missing { UnusablePem::NoKey } else { UnusablePem::KeyNotPem(error) }
         })?;
         let der = key.secret_der().to_vec();
         CertifiedKey::from_der(chain.clone(), key, &aws_lc_rs::default_provider()).map_err(|error| {
@@ -165,6 +172,18 @@ fn wrapped(certificate: &CertificateDer<'_>) -> WrappedX509 {
     WrappedX509::new(certificate.to_vec(), parse_x509)
 }
 
+// === impl UnusablePem ===
+
+impl UnusablePem {
+    /// Whether the key is to blame, and not the certificate.
+    pub fn is_about_key(&self) -> bool {
+        match self {
+            Self::NoKey | Self::KeyNotPem(_) | Self::Key(_) | Self::Mismatch => true,
+            Self::NotPem(_) | Self::NoCertificate | Self::Certificate { .. } => false,
+        }
+    }
+}
+
 // === impl ServerName ===
 
 impl ServerName {
@@ -188,5 +207,19 @@ impl FromStr for ServerName {
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ServerName {
+    type Error = InvalidServerName;
+
+    fn try_from(text: String) -> Result<Self, InvalidServerName> {
+        text.parse()
+    }
+}
+
+impl From<ServerName> for String {
+    fn from(name: ServerName) -> Self {
+        name.0
     }
 }
