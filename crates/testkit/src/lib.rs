@@ -38,6 +38,7 @@ mod gate;
 mod tasks;
 
 mod body;
+mod certificates;
 mod head;
 mod listen;
 
@@ -54,6 +55,7 @@ mod gateway;
 mod in_memory;
 
 pub use body::{Feed, Gone};
+pub use certificates::{Authority, Certificate, Identity, Issue};
 pub use client::{Call, Client, Failed, Reply, Streaming};
 pub use deadline::{PATIENCE, eventually, within};
 pub use events::{Event, Events};
@@ -62,7 +64,8 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use in_memory::in_memory;
 pub use listen::deaf_address;
 pub use origin::{
-    Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Request, Response, Seen,
+    Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Proxied, Request,
+    Response, Seen, SeenTls,
 };
 pub use raw_origin::RawOrigin;
 pub use websocket::{Ending, Message, Sockets, SocketsRoute, WebSocket, WebSocketCall, WebSocketEcho};

@@ -1,6 +1,8 @@
-//! An HTTP/1.1 origin: the application behind the proxy, as far as a test needs one.
+//! An HTTP origin: the application behind the proxy, as far as a test needs one.
 
+mod arrival;
 mod behaviour;
+mod proxied;
 mod ready;
 mod request;
 mod response;
@@ -13,17 +15,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
+pub use self::arrival::SeenTls;
+use self::arrival::{Arrival, Speaks};
 pub use self::behaviour::Behaviour;
+pub use self::proxied::Proxied;
 pub use self::ready::{Drain, Echo, Feeds, FeedsRoute, Filler, Fixed};
 pub use self::request::Request;
 pub use self::response::Response;
 use self::seen::Journal;
 pub use self::seen::Seen;
+use crate::certificates::{Authority, Identity};
 use crate::listen::{ANY_PORT, listen};
 use crate::tasks::Tasks;
 
@@ -31,19 +36,22 @@ use crate::tasks::Tasks;
 #[derive(Debug)]
 pub struct Origin {
     address: SocketAddr,
+    scheme: &'static str,
     journal: Arc<Journal>,
     tasks: Tasks,
 }
 
-/// The routes of an [`Origin`] to be.
+/// The routes of an [`Origin`] to be, and what it speaks.
 pub struct OriginBuilder {
     routes: HashMap<String, Box<dyn Behaviour>>,
     fallback: Box<dyn Behaviour>,
+    speaks: Speaks,
 }
 
 /// What every connection of an origin needs.
 struct Site {
     routes: OriginBuilder,
+    acceptor: Option<TlsAcceptor>,
     journal: Arc<Journal>,
     tasks: Tasks,
 }
@@ -57,7 +65,7 @@ impl Origin {
     /// An origin with routes of its own.
     #[must_use]
     pub fn builder() -> OriginBuilder {
-        OriginBuilder { routes: HashMap::new(), fallback: Box::new(NotFound) }
+        OriginBuilder { routes: HashMap::new(), fallback: Box::new(NotFound), speaks: Speaks::default() }
     }
 
     /// An origin that answers 200 with this text on every path.
@@ -69,6 +77,12 @@ impl Origin {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens as a URL without a path, `https://` when it speaks TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// How many requests have arrived.
@@ -134,6 +148,42 @@ impl OriginBuilder {
         self
     }
 
+    /// Speaks TLS with this identity. HTTP/2 and HTTP/1.1 are offered by ALPN; a client that does not ask gets HTTP/1.1.
+    #[must_use]
+    pub fn tls(mut self, identity: &Identity) -> Self {
+        self.speaks.identity = Some(identity.clone());
+        self
+    }
+
+    /// Offers exactly these protocols by ALPN, the favourite first; none to leave ALPN out.
+    #[must_use]
+    pub fn alpn(mut self, protocols: &[&str]) -> Self {
+        self.speaks.alpn = Some(protocols.iter().map(|name| name.as_bytes().to_vec()).collect());
+        self
+    }
+
+    /// Speaks HTTP/2 and nothing else: without TLS by prior knowledge (RFC 9113 section 3.3), with TLS whatever ALPN says.
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.speaks.http2 = true;
+        self
+    }
+
+    /// Refuses clients without a certificate of this authority. Has a meaning with TLS only.
+    #[must_use]
+    pub fn require_client_certificate(mut self, authority: &Authority) -> Self {
+        self.speaks.clients = Some(authority.clone());
+        self
+    }
+
+    /// Reads a header of the PROXY protocol, version 1 or 2, before anything else, TLS included. A connection without
+    /// one is closed.
+    #[must_use]
+    pub fn expect_proxy_protocol(mut self) -> Self {
+        self.speaks.proxy_protocol = true;
+        self
+    }
+
     /// Starts on a port of the kernel's choice.
     ///
     /// # Panics
@@ -147,14 +197,16 @@ impl OriginBuilder {
     ///
     /// # Panics
     ///
-    /// When the address cannot be had.
+    /// When the address cannot be had, or rustls cannot use the identity.
     pub async fn start_on(self, address: SocketAddr) -> Origin {
+        let acceptor = self.speaks.acceptor();
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let (listener, address) = listen(address);
         let journal = Journal::new();
         let tasks = Tasks::new();
-        let site = Arc::new(Site { routes: self, journal: Arc::clone(&journal), tasks: tasks.clone() });
-        tasks.spawn(accept(listener, site));
-        Origin { address, journal, tasks }
+        let site = Site { routes: self, acceptor, journal: Arc::clone(&journal), tasks: tasks.clone() };
+        tasks.spawn(accept(listener, Arc::new(site)));
+        Origin { address, scheme, journal, tasks }
     }
 
     fn behaviour(&self, path: &str) -> &dyn Behaviour {
@@ -164,7 +216,10 @@ impl OriginBuilder {
 
 impl fmt::Debug for OriginBuilder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("OriginBuilder").field("routes", &self.routes.keys()).finish_non_exhaustive()
+        out.debug_struct("OriginBuilder")
+            .field("routes", &self.routes.keys())
+            .field("speaks", &self.speaks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,24 +233,26 @@ impl Behaviour for NotFound {
 
 async fn accept(listener: TcpListener, site: Arc<Site>) {
     while let Ok((stream, remote)) = listener.accept().await {
-        let connection = site.journal.connected();
-        site.tasks.spawn(serve(stream, remote, connection, Arc::clone(&site)));
+        let arrival = Arrival { remote, connection: site.journal.connected(), proxied: None, tls: None };
+        site.tasks.spawn(serve(stream, arrival, Arc::clone(&site)));
     }
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, connection: usize, site: Arc<Site>) {
-    // Tests look at single writes; Nagle's algorithm would hold some of them back.
-    drop(stream.set_nodelay(true));
-    let service = service_fn(|request| {
-        let request = Request::arrived(request, remote, connection, &site.journal, site.tasks.clone());
+async fn serve(stream: TcpStream, arrival: Arrival, site: Arc<Site>) {
+    let service = |arrival: Arrival| {
         let site = Arc::clone(&site);
-        async move {
-            let reply = site.routes.behaviour(request.path()).reply(request).await;
-            Ok::<_, Infallible>(reply.into_http())
-        }
-    });
+        service_fn(move |request| {
+            let request = Request::arrived(request, &arrival, &site.journal, site.tasks.clone());
+            let site = Arc::clone(&site);
+            async move {
+                let reply = site.routes.behaviour(request.path()).reply(request).await;
+                Ok::<_, Infallible>(reply.into_http())
+            }
+        })
+    };
+    let (acceptor, tasks) = (site.acceptor.clone(), site.tasks.clone());
     // How a connection ends is the client's to judge: it has the bytes.
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await);
+    drop(site.routes.speaks.serve(stream, acceptor, arrival, tasks, service).await);
 }
 
 #[cfg(test)]

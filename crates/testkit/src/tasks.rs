@@ -41,6 +41,16 @@ impl Tasks {
     }
 }
 
+/// hyper has the streams of an HTTP/2 connection run by an executor; here they end with the fixture.
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.spawn(async move { drop(task.await) });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::pending;

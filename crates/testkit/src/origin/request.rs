@@ -1,6 +1,5 @@
 //! A request in the hands of a behaviour: the head is there, the body may still be on its way.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
+use super::arrival::Arrival;
 use super::seen::{Entry, Journal, Seen};
 use crate::body::Gone;
 use crate::head;
@@ -32,8 +32,7 @@ impl Request {
     /// Takes the request over from hyper and writes it into the journal.
     pub(super) fn arrived(
         mut request: hyper::Request<Incoming>,
-        remote: SocketAddr,
-        connection: usize,
+        arrival: &Arrival,
         journal: &Arc<Journal>,
         tasks: Tasks,
     ) -> Self {
@@ -47,8 +46,10 @@ impl Request {
             body: Bytes::new(),
             trailers: HeaderMap::new(),
             complete: body.is_end_stream(),
-            remote,
-            connection,
+            remote: arrival.remote,
+            connection: arrival.connection,
+            proxied: arrival.proxied.clone(),
+            tls: arrival.tls.clone(),
         });
         Self { head, body, trailers: HeaderMap::new(), entry, recorded: true, upgrade, tasks }
     }

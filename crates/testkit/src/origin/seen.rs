@@ -9,6 +9,8 @@ use http::{HeaderMap, Method, Uri, Version};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::arrival::SeenTls;
+use super::proxied::Proxied;
 use crate::deadline::patiently;
 use crate::head;
 
@@ -18,9 +20,9 @@ use crate::head;
 pub struct Seen {
     /// The method.
     pub method: Method,
-    /// The request target as written.
+    /// The request target as written; of HTTP/2, put together from `:scheme`, `:authority` and `:path`.
     pub uri: Uri,
-    /// The version of the request line.
+    /// The version of HTTP.
     pub version: Version,
     /// The header fields in order of arrival, names in lower case.
     pub headers: HeaderMap,
@@ -34,6 +36,10 @@ pub struct Seen {
     pub remote: SocketAddr,
     /// The number of the connection at this origin, from 1: two requests with the same number shared one.
     pub connection: usize,
+    /// The PROXY protocol's header, at an origin that expects one.
+    pub proxied: Option<Proxied>,
+    /// What the handshake told, at an origin with TLS.
+    pub tls: Option<SeenTls>,
 }
 
 /// Every request of one origin.
@@ -65,6 +71,24 @@ impl Seen {
     #[must_use]
     pub fn path(&self) -> &str {
         self.uri.path()
+    }
+
+    /// The host and port that the request is for: `:authority` of HTTP/2, the `host` header of HTTP/1.1.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.uri.authority().map(http::uri::Authority::as_str).or_else(|| self.header("host"))
+    }
+
+    /// The server name that the client asked for in its handshake (SNI).
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
+
+    /// The subject of the client's certificate, such as `CN=alice`.
+    #[must_use]
+    pub fn client_subject(&self) -> Option<String> {
+        Some(self.tls.as_ref()?.client.as_ref()?.subject())
     }
 
     /// The first value of a header, when it is there and is text.

@@ -222,3 +222,28 @@ async fn a_dropped_origin_closes_its_connections() {
     drop(crate::within(5, tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut end)).await);
     assert!(end.is_empty());
 }
+
+#[tokio::test]
+async fn the_header_of_the_proxy_protocol_is_recorded() {
+    let origin = Origin::builder().otherwise("").expect_proxy_protocol().start().await;
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\xdc\x04\x01\xbb";
+    let table: [(&str, &[u8], u8, Option<&str>); 4] = [
+        ("version 1", b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n", 1, Some("192.0.2.1:56324")),
+        ("version 1 with IPv6", b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n", 1, Some("[2001:db8::1]:1")),
+        ("unknown", b"PROXY UNKNOWN\r\n", 1, None),
+        ("version 2", v2, 2, Some("192.0.2.1:56324")),
+    ];
+    for (what, header, version, source) in table {
+        let mut wire = Wire::connect(origin.address()).await;
+        wire.write([header, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"].concat()).await;
+        assert!(wire.read_head().await.starts_with("HTTP/1.1 200 "), "{what}");
+        let seen = origin.requests().pop().unwrap().proxied.unwrap();
+        assert_eq!((&seen.header[..], seen.version), (header, version), "{what}");
+        assert_eq!(seen.source.map(|address| address.to_string()).as_deref(), source, "{what}");
+    }
+
+    let mut wire = Wire::connect(origin.address()).await;
+    wire.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(wire.read_to_end().await, "", "none is refused");
+    assert_eq!(origin.hits(), 4);
+}
