@@ -245,10 +245,11 @@ fn is_tls_alert(error: &pingora_error::Error) -> bool {
 
 /// What an error of Pingora's says at its core. Around it stand the layers that it went through, of use to their authors.
 pub fn cause_of(error: &pingora_error::Error) -> String {
-    let text = error.root_cause().to_string();
+    let text = error.to_string();
+    // What follows the name of the server is where we were when it failed.
+    let text = text.split_once(", SNI: ").map_or(text.as_str(), |(until, _)| until);
     let inner = ["cause: ", "context: "].iter().find_map(|word| Some(text.rsplit_once(word)?.1));
-    let inner = inner.unwrap_or(&text);
-    inner.split_once(", SNI: ").map_or(inner, |(sentence, _)| sentence).trim().to_owned()
+    inner.unwrap_or(text).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -280,6 +281,22 @@ mod tests {
             let row = format!("{source:?} {kind:?}");
             let failure = failure(source, kind);
             assert_eq!((failure.status().as_u16(), failure.reason()), (status, reason), "{row}");
+        }
+    }
+    #[test]
+    fn the_core_of_an_error_is_told_without_its_layers() {
+        use pingora_error::Error;
+        let io = || std::io::Error::other("the wire is cut");
+        let tls = "TLS connect() failed:  TLSHandshakeFailure context: tls connect error cause: not valid, SNI: a.test";
+        let rows = [
+            (Error::explain(ErrorType::TLSHandshakeFailure, tls), "not valid"),
+            (Error::because(ErrorType::TLSHandshakeFailure, tls, "local address 127.0.0.1:1"), "not valid"),
+            (Error::because(ErrorType::ReadError, "while reading", io()), "the wire is cut"),
+            (Error::explain(ErrorType::HTTPStatus(503), "status 503"), "status 503"),
+            (Error::new(ErrorType::ConnectRefused), "ConnectRefused"),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(cause_of(&error), expected, "{error}");
         }
     }
 }
