@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-/// Which of the two forms.
+/// Which of the two forms of HAProxy's PROXY protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ProxyProtocol")]
 pub enum Version {
     /// A line of text, such as `PROXY TCP4 192.0.2.1 198.51.100.1 4711 443`.
     V1,

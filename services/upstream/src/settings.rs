@@ -25,9 +25,7 @@ pub struct ClusterSettings {
     /// The servers: addresses, or maps with an address and a weight. `https://` is spoken to either all of them or none.
     #[garde(length(min = 1), custom(one_scheme), dive)]
     pub servers: Vec<ServerSettings>,
-    /// Which HTTP they are spoken to in. `http1`: HTTP/1.1. `http2`: HTTP/2, over TLS by ALPN, otherwise at once (h2c with
-    /// prior knowledge). `auto`: over TLS HTTP/2 if the server agrees, otherwise HTTP/1.1. WebSockets are asked for in
-    /// HTTP/1.1 in any case. Default: `http1`.
+    /// Which HTTP they are spoken to in. WebSockets are asked for in HTTP/1.1 in any case. Default: `http1`.
     #[serde(default)]
     #[garde(skip)]
     pub protocol: Protocol,
@@ -35,8 +33,8 @@ pub struct ClusterSettings {
     #[serde(default)]
     #[garde(dive, custom(for_https(&self.servers)))]
     pub tls: Option<TlsSettings>,
-    /// Tells each server the client's address at the start of a connection, before TLS, in HAProxy's PROXY protocol: `v1` as
-    /// text, `v2` in binary. Such connections are not shared between clients. Default: not told.
+    /// Tells each server the client's address at the start of a connection, before TLS. Such connections are not shared
+    /// between clients. Default: not told.
     #[serde(default)]
     #[garde(skip)]
     pub proxy_protocol: Option<Version>,

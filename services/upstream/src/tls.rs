@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// How TLS is spoken to `https://` servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "UpstreamTls")]
 pub struct TlsSettings {
     /// The name that each server's certificate has to be valid for, and that is sent as SNI. Default: the host of the
     /// server's address. An IP address is verified as one, and not sent.

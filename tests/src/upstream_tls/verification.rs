@@ -102,24 +102,36 @@ async fn a_name_is_told_in_the_handshake_and_an_address_is_not() {
 }
 
 #[tokio::test]
-async fn the_log_says_what_is_wrong_with_a_certificate() {
+async fn the_log_says_what_is_wrong() {
     let trust = Trust::new();
     let of = &trust.authority;
+    let with = |identity: Identity| Origin::builder().otherwise("hello").tls(&identity);
     let rows = [
-        (of.certificate(&["127.0.0.1"]).expired().issue(), "certificate expired"),
-        (of.issue(&["other.internal"]), "not valid for name"),
-        (Authority::new().issue(&["127.0.0.1"]), "UnknownIssuer"),
+        (
+            with(of.certificate(&["127.0.0.1"]).expired().issue()),
+            "invalid peer certificate: certificate expired",
+        ),
+        (
+            with(of.certificate(&["127.0.0.1"]).not_yet_valid().issue()),
+            "invalid peer certificate: certificate not valid yet",
+        ),
+        (
+            with(of.issue(&["other.internal"])),
+            "invalid peer certificate: certificate not valid for name \"127.0.0.1\"",
+        ),
+        (with(Authority::new().issue(&["127.0.0.1"])), "invalid peer certificate: UnknownIssuer"),
+        (trust.origin().require_client_certificate(of), "received fatal alert: CertificateRequired"),
+        (trust.origin().alpn(&["http/1.1"]), "received fatal alert: NoApplicationProtocol"),
     ];
-    for (identity, expected) in rows {
-        let origin = with(&identity).await;
-        let mut server = process(&origin.url(), &format!("tls: {{ {} }}", trust.ca()));
+    for (origin, expected) in rows {
+        let origin = origin.start().await;
+        let protocol = if expected.ends_with("Protocol") { "http2" } else { "http1" };
+        let mut server = process(&origin.url(), &format!("protocol: {protocol}, tls: {{ {} }}", trust.ca()));
         server.hears(" is serving").await;
         server.client().get("/").send().await.assert_status(502);
         let line = server.hears("no TLS").await;
-        let address = origin.address().to_string();
-        for part in ["upstream app", &address, "invalid peer certificate", expected] {
-            assert!(line.contains(part), "{part:?} is missing in: {line}");
-        }
+        let expected = format!("upstream app: {}: no TLS: {expected}", origin.address());
+        assert!(line.contains(&expected), "{expected:?} is missing in: {line}");
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) type Lease = Box<dyn Any + Send + Sync>;
 /// Which HTTP a server is spoken to in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "UpstreamProtocol")]
 pub enum Protocol {
     /// HTTP/1.1.
     #[default]
