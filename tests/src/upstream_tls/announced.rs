@@ -14,22 +14,26 @@ async fn client_of(gateway: &Gateway) -> (Client, SocketAddr) {
     (Client::over(stream).await, address)
 }
 
+fn hello() -> OriginBuilder {
+    Origin::builder().otherwise("hello")
+}
+
 #[tokio::test]
 async fn the_server_learns_the_clients_address_before_anything_else() {
     let trust = Trust::new();
-    let hello = || Origin::builder().otherwise("hello");
+    let identity = trust.authority.issue(&["127.0.0.1"]);
     let ca = trust.ca();
-    let servers: [(fn(OriginBuilder) -> OriginBuilder, bool, &str); 4] = [
-        (|origin| origin, false, "protocol: http1"),
-        (OriginBuilder::http2, false, "protocol: http2"),
-        (|origin| origin, true, "protocol: http1"),
-        (|origin| origin, true, "protocol: auto"),
+    let servers = [
+        (hello as fn() -> OriginBuilder, false, "protocol: http1"),
+        (|| hello().http2(), false, "protocol: http2"),
+        (hello, true, "protocol: http1"),
+        (hello, true, "protocol: auto"),
     ];
     for (version, number) in [("v1", 1), ("v2", 2)] {
         for (made, is_tls, protocol) in servers {
             let row = format!("{version}, {protocol}, TLS: {is_tls}");
-            let origin = if is_tls { trust.origin() } else { hello() };
-            let origin = made(origin).expect_proxy_protocol().start().await;
+            let origin = if is_tls { made().tls(&identity) } else { made() };
+            let origin = origin.expect_proxy_protocol().start().await;
             let tls = if is_tls { format!(", tls: {{ {ca} }}") } else { String::new() };
             let settings = format!("proxy_protocol: {version}, {protocol}{tls}");
             let gateway = in_front_of(&origin.url(), &settings).start().await;
@@ -46,7 +50,7 @@ async fn the_server_learns_the_clients_address_before_anything_else() {
 #[tokio::test]
 async fn a_connection_that_speaks_for_one_client_is_not_given_to_another() {
     for protocol in ["http1", "http2"] {
-        let origin = Origin::builder().otherwise("hello").expect_proxy_protocol();
+        let origin = hello().expect_proxy_protocol();
         let origin = if protocol == "http2" { origin.http2() } else { origin };
         let origin = origin.start().await;
         let settings = format!("proxy_protocol: v2, protocol: {protocol}");
@@ -64,7 +68,7 @@ async fn a_connection_that_speaks_for_one_client_is_not_given_to_another() {
 
 #[tokio::test]
 async fn the_client_is_the_one_that_a_trusted_proxy_speaks_for() {
-    let origin = Origin::builder().otherwise("hello").expect_proxy_protocol().start().await;
+    let origin = hello().expect_proxy_protocol().start().await;
     let yaml = "
         client: { trusted_proxies: [\"127.0.0.0/8\"] }
         sites: [{ routes: [{ api: { upstream: app } }] }]
