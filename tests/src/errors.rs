@@ -30,7 +30,7 @@ impl Refusing {
 
 /// Asserts that a reply is an error in Headwall's own words.
 #[track_caller]
-fn assert_error(reply: &Reply, status: u16, sentence: &str) {
+pub(crate) fn assert_error(reply: &Reply, status: u16, sentence: &str) {
     reply.assert_status(status).assert_header("content-type", "application/json");
     assert_eq!(reply.json(), serde_json::json!({ "error": sentence }));
 }

@@ -15,6 +15,7 @@ mod streaming;
 mod health;
 mod reload;
 mod shutdown;
+mod upstream_tls;
 mod websocket;
 
 // What an operator sees.

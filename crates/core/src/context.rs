@@ -199,6 +199,12 @@ impl Context {
         self.peer.ip().to_canonical()
     }
 
+    /// The client's address, with its port where the connection tells it and 0 where only a proxy's word does not.
+    pub(crate) fn client_socket(&self) -> SocketAddr {
+        let port = if self.client == self.peer_address() { self.peer.port() } else { 0 };
+        SocketAddr::new(self.client, port)
+    }
+
     /// Whether the connection comes from a trusted proxy.
     pub fn peer_is_trusted(&self) -> bool {
         self.peer_trusted

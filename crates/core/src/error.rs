@@ -134,6 +134,7 @@ impl Failure {
     pub(crate) fn of(error: &pingora_error::Error) -> Self {
         match error.esource() {
             ErrorSource::Downstream => Self::of_client(error.etype()),
+            ErrorSource::Upstream if is_tls_alert(error) => Self::Tls,
             ErrorSource::Upstream => Self::of_upstream(error.etype()),
             ErrorSource::Internal | ErrorSource::Unset => Self::Internal,
         }
@@ -167,7 +168,11 @@ impl Failure {
             ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => Self::Tls,
             ErrorType::ReadTimedout => Self::ReadTimeout,
             ErrorType::WriteTimedout => Self::SendTimeout,
-            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => Self::Closed,
+            // On HTTP/2 one exchange is broken off without the connection (RFC 9113, 5.4.2).
+            ErrorType::ConnectionClosed
+            | ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::H2Error => Self::Closed,
             _ => Self::InvalidResponse,
         }
     }
@@ -230,6 +235,23 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether the other end has said that it does not accept the handshake. In TLS 1.3 that comes when we have long begun to
+/// speak, such as when it wants a certificate of ours (RFC 8446, 4.4.2.4).
+fn is_tls_alert(error: &pingora_error::Error) -> bool {
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
+    let tls = io.and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
+}
+
+/// What an error of Pingora's says at its core. Around it stand the layers that it went through, of use to their authors.
+pub fn cause_of(error: &pingora_error::Error) -> String {
+    let text = error.to_string();
+    // What follows the name of the server is where we were when it failed.
+    let text = text.split_once(", SNI: ").map_or(text.as_str(), |(until, _)| until);
+    let inner = ["cause: ", "context: "].iter().find_map(|word| Some(text.rsplit_once(word)?.1));
+    inner.unwrap_or(text).trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +270,8 @@ mod tests {
             (ErrorSource::Upstream, ErrorType::ReadTimedout, 504, "upstream_read_timeout"),
             (ErrorSource::Upstream, ErrorType::WriteTimedout, 504, "upstream_send_timeout"),
             (ErrorSource::Upstream, ErrorType::ConnectionClosed, 502, "upstream_closed"),
+            (ErrorSource::Upstream, ErrorType::H2Error, 502, "upstream_closed"),
+            (ErrorSource::Upstream, ErrorType::TLSHandshakeFailure, 502, "upstream_tls_failed"),
             (ErrorSource::Upstream, ErrorType::InvalidHTTPHeader, 502, "upstream_invalid_response"),
             (ErrorSource::Downstream, ErrorType::ReadTimedout, 408, "client_timeout"),
             (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader, 400, "invalid_request"),
@@ -257,6 +281,22 @@ mod tests {
             let row = format!("{source:?} {kind:?}");
             let failure = failure(source, kind);
             assert_eq!((failure.status().as_u16(), failure.reason()), (status, reason), "{row}");
+        }
+    }
+    #[test]
+    fn the_core_of_an_error_is_told_without_its_layers() {
+        use pingora_error::Error;
+        let io = || std::io::Error::other("the wire is cut");
+        let tls = "TLS connect() failed:  TLSHandshakeFailure context: tls connect error cause: not valid, SNI: a.test";
+        let rows = [
+            (Error::explain(ErrorType::TLSHandshakeFailure, tls), "not valid"),
+            (Error::because(ErrorType::TLSHandshakeFailure, tls, "local address 127.0.0.1:1"), "not valid"),
+            (Error::because(ErrorType::ReadError, "while reading", io()), "the wire is cut"),
+            (Error::explain(ErrorType::HTTPStatus(503), "status 503"), "status 503"),
+            (Error::new(ErrorType::ConnectRefused), "ConnectRefused"),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(cause_of(&error), expected, "{error}");
         }
     }
 }

@@ -189,7 +189,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         session: &mut Session,
         exchange: &mut Exchange<S>,
     ) -> Result<Box<HttpPeer>> {
-        exchange::next_peer(session.req_header(), &mut exchange.cx).await
+        exchange::next_peer(session, &mut exchange.cx).await
     }
 
     fn fail_to_connect(

@@ -92,7 +92,7 @@ pub struct Tunnel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// To open a connection, TLS included. Default: `5s`.
+    /// To open a connection, and once more for its TLS handshake. Default: `5s`.
     #[garde(skip)]
     pub connect: Duration,
     /// Between two writes of the request. Default: `60s`.

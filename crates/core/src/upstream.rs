@@ -1,22 +1,29 @@
 //! Where an attempt goes.
 //!
 //! An [`Upstream`] is asked once for each attempt and told how the attempt ended; balancing, health and discovery
-//! are its own business. [`NamedUpstream`] is one that has a name in the config and therefore metrics.
+//! are its own business. [`Peer`] is its answer: a server, and how it is spoken to. [`NamedUpstream`] is one that has a
+//! name in the config and therefore metrics.
 
-use std::any::Any;
+mod announce;
+mod peer;
+mod tls;
+
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::StatusCode;
-use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use parking_lot::Mutex;
 
 use crate::error::Failure;
 use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
+
+pub(crate) use peer::{Lease, Target};
+pub use peer::{Peer, Protocol};
+pub use tls::{InvalidServerName, PeerTls, ServerName, UnusablePem};
 
 /// Picks the peer for one attempt.
 #[async_trait]
@@ -54,16 +61,6 @@ pub enum Unavailable {
     Failed(#[from] crate::BoxError),
 }
 
-/// The server that one attempt goes to.
-pub struct Peer {
-    http: Box<HttpPeer>,
-    name: Arc<str>,
-    lease: Option<Lease>,
-}
-
-/// Whatever must not outlive an attempt.
-pub(crate) type Lease = Box<dyn Any + Send + Sync>;
-
 /// One attempt, looked back on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -83,75 +80,19 @@ pub struct NamedUpstream {
     name: Arc<str>,
     inner: Arc<dyn Upstream>,
     metrics: UpstreamMetrics,
+    complained: Mutex<Option<Instant>>,
 }
 
-// === impl Peer ===
-
-impl Peer {
-    /// A server spoken to in plain HTTP/1.1.
-    ///
-    /// The idle limit of its kept-alive connections is 4 seconds: below the 5 seconds after which a Node server
-    /// closes its side, so that a request is not sent into a closing connection.
-    pub fn plain(address: SocketAddr) -> Self {
-        Self::new(HttpPeer::new(address, false, String::new()), address.to_string().into())
-    }
-
-    /// A server behind a unix socket.
-    pub fn unix(path: &str) -> Result<Self, crate::BoxError> {
-        let http = HttpPeer::new_uds(path, false, String::new())?;
-        Ok(Self::new(http, format!("unix:{path}").into()))
-    }
-
-    fn new(mut http: HttpPeer, name: Arc<str>) -> Self {
-        http.options.idle_timeout = Some(Duration::from_secs(4));
-        // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
-        http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        Self { http: Box::new(http), name, lease: None }
-    }
-
-    /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue.
-    #[must_use]
-    pub fn with_lease(mut self, lease: impl Any + Send + Sync) -> Self {
-        self.lease = Some(Box::new(lease));
-        self
-    }
-
-    /// How long a connection may wait idle in the pool for its next request.
-    #[must_use]
-    pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
-        self.http.options.idle_timeout = Some(idle);
-        self
-    }
-
-    /// The name of this server in logs: its address, unless it was given another.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    pub(crate) fn into_parts(self) -> (Box<HttpPeer>, Arc<str>, Option<Lease>) {
-        (self.http, self.name, self.lease)
-    }
-}
-
-impl Clone for Peer {
-    /// The same server without the lease: a lease belongs to one attempt.
-    fn clone(&self) -> Self {
-        Self { http: self.http.clone(), name: self.name.clone(), lease: None }
-    }
-}
-
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Peer").field(&self.name).finish()
-    }
-}
+/// The least time between two lines in the log about one upstream: every request may fail for the same reason.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
 
 // === impl NamedUpstream ===
 
 impl NamedUpstream {
     /// Names an upstream and counts its attempts in `metrics`.
     pub fn new(name: &str, inner: Arc<dyn Upstream>, metrics: &Metrics) -> Self {
-        Self { name: name.into(), inner, metrics: metrics.upstream(name) }
+        let metrics = metrics.upstream(name);
+        Self { name: name.into(), inner, metrics, complained: Mutex::default() }
     }
 
     /// The name in the config.
@@ -172,6 +113,17 @@ impl NamedUpstream {
     pub(crate) fn finished(&self, attempt: &Attempt<'_>) {
         self.metrics.attempt(attempt);
         self.inner.finished(attempt);
+    }
+
+    /// Tells the log what is wrong with a server, unless it was told of one just now.
+    pub(crate) fn complain(&self, server: &str, what: impl FnOnce() -> String) {
+        let now = Instant::now();
+        let mut complained = self.complained.lock();
+        if complained.is_none_or(|last| now - last >= BETWEEN_COMPLAINTS) {
+            *complained = Some(now);
+            drop(complained);
+            log::warn!("upstream {}: {server}: {}", self.name, what());
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::balance::Turns;
+use crate::dialect::{Dialect, Name};
 use crate::health::{Change, Health, Prober};
-use crate::{ClusterSettings, ServerAddress};
+use crate::{ClusterSettings, Place, ServerAddress, ServerSettings};
 
 /// How often a name is looked up again.
 const LOOK_UP: Duration = Duration::from_secs(30);
@@ -28,12 +29,14 @@ struct Servers {
     all: Vec<Server>,
     turns: Turns,
     retry_after: Duration,
-    idle_timeout: Duration,
+    dialect: Dialect,
     tasks: parking_lot::Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Server {
     address: ServerAddress,
+    /// What its certificate has to be valid for.
+    name: Name,
     weight: u32,
     /// Ready to be copied for an attempt; none while a name has not been resolved.
     peer: ArcSwapOption<Target>,
@@ -48,16 +51,29 @@ struct Target {
 }
 
 impl Cluster {
-    pub(crate) fn new(name: &str, settings: &ClusterSettings, metrics: &Metrics) -> Result<Self, BoxError> {
+    pub(crate) fn new(
+        name: &str,
+        settings: &ClusterSettings,
+        dialect: Dialect,
+        metrics: &Metrics,
+    ) -> Result<Self, BoxError> {
         let mut all = Vec::with_capacity(settings.servers.len());
-        for server in &settings.servers {
-            let text = server.address.to_string();
+        for ServerSettings { address, weight } in &settings.servers {
+            let tls_name = dialect.name_of(address)?;
+            let prober = match &settings.health_check {
+                Some(check) => {
+                    let peer = dialect.anywhere(&address.place, &tls_name)?;
+                    Some(Prober::new(check, address, &peer)?)
+                }
+                None => None,
+            };
             all.push(Server {
-                address: server.address.clone(),
-                weight: server.weight,
+                address: address.clone(),
+                name: tls_name,
+                weight: *weight,
                 peer: ArcSwapOption::empty(),
-                health: Health::new(name, &text, metrics)?,
-                prober: settings.health_check.as_ref().map(|check| Prober::new(check, &text)).transpose()?,
+                health: Health::new(name, &address.to_string(), metrics)?,
+                prober,
             });
         }
         let interval = settings.health_check.as_ref().map_or(LOOK_UP_AGAIN, |check| check.interval.as_std());
@@ -67,7 +83,7 @@ impl Cluster {
             turns: Turns::default(),
             // A server that comes back is noticed within an interval; longer waits would only keep clients away.
             retry_after: interval.min(Duration::from_secs(10)),
-            idle_timeout: settings.keepalive.idle_timeout.as_std(),
+            dialect,
             tasks: parking_lot::Mutex::default(),
         });
         for index in 0..servers.all.len() {
@@ -138,15 +154,15 @@ impl Drop for Cluster {
 impl Servers {
     /// Gives a server that needs no look-up its peer.
     fn settle(&self, index: usize) -> Result<(), BoxError> {
-        match &self.all[index].address {
-            ServerAddress::Ip(address) => self.found(index, *address),
-            ServerAddress::Unix(path) => {
+        match &self.all[index].address.place {
+            Place::Ip(address) => self.found(index, *address),
+            Place::Unix(path) => {
                 let text = path.to_string_lossy();
-                let peer = Peer::unix(&text)?.with_idle_timeout(self.idle_timeout);
+                let peer = self.dialect.behind(&text)?;
                 let address = Address::Unix(std::os::unix::net::SocketAddr::from_pathname(path)?);
                 self.all[index].peer.store(Some(Arc::new(Target { peer, address })));
             }
-            ServerAddress::Name(..) => {}
+            Place::Name(..) => {}
         }
         Ok(())
     }
@@ -160,7 +176,7 @@ impl Servers {
     }
 
     fn found(&self, index: usize, address: SocketAddr) {
-        let peer = Peer::plain(address).with_idle_timeout(self.idle_timeout);
+        let peer = self.dialect.at(address, &self.all[index].name);
         self.all[index].peer.store(Some(Arc::new(Target { peer, address: Address::Inet(address) })));
     }
 
@@ -172,7 +188,7 @@ impl Servers {
 
     /// Looks a name up. The last good answer stays when there is no new one.
     async fn look_up(&self, index: usize) -> Option<Duration> {
-        let ServerAddress::Name(host, port) = &self.all[index].address else { return None };
+        let Place::Name(host, port) = &self.all[index].address.place else { return None };
         // One address has to do for now; IPv4 first, because `localhost` is often both and apps listen on one.
         let found = tokio::net::lookup_host((host.as_str(), *port)).await;
         let found = found.map(|addresses| addresses.min_by_key(SocketAddr::is_ipv6));

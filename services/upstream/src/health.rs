@@ -1,18 +1,21 @@
 //! Active health checks.
 //!
-//! Each server has a task that asks it, waits and asks again. What a check is, is Pingora's load-balancing crate's
+//! Each server has a task that asks it, waits and asks again. What an HTTP check is, is Pingora's load-balancing crate's
 //! business; when checks are made, how long they may take and what follows from them, is decided here.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use headwall_core::{BoxError, Metrics};
+use headwall_core::error::cause_of;
+use headwall_core::{BoxError, Metrics, Peer, async_trait};
+use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_core::upstreams::peer::HttpPeer;
 use pingora_load_balancing::Backend;
-use pingora_load_balancing::health_check::{HealthCheck as Check, HttpHealthCheck, TcpHealthCheck};
+use pingora_load_balancing::health_check::{HealthCheck as Check, HttpHealthCheck};
 use prometheus::{IntCounter, IntGaugeVec};
 
-use crate::HealthCheck;
+use crate::{HealthCheck, ServerAddress};
 
 /// Asks a server whether it works.
 pub(crate) struct Prober {
@@ -47,15 +50,13 @@ pub(crate) enum Change {
 }
 
 impl Prober {
-    pub(crate) fn new(settings: &HealthCheck, server: &str) -> Result<Self, BoxError> {
+    /// Checks a server that is spoken to as `peer` is, wherever it turns out to be.
+    pub(crate) fn new(settings: &HealthCheck, server: &ServerAddress, peer: &Peer) -> Result<Self, BoxError> {
         let timeout = settings.timeout.as_std();
+        let peer = peer.for_check(timeout);
         let check: Box<dyn Check + Send + Sync> = match &settings.path {
-            Some(path) => Box::new(http(path, settings, server, timeout)?),
-            None => {
-                let mut tcp = TcpHealthCheck::new();
-                tcp.peer_template.options.connection_timeout = Some(timeout);
-                tcp
-            }
+            Some(path) => Box::new(http(path, settings, server, peer)?),
+            None => Box::new(Opens { connector: TransportConnector::new(None), peer }),
         };
         Ok(Self {
             check,
@@ -71,7 +72,7 @@ impl Prober {
         let backend = Backend { addr: address.clone(), weight: 1, ext: Default::default() };
         match tokio::time::timeout(self.timeout, self.check.check(&backend)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => Err(cause_of(&error)),
             Err(_) => Err(format!("no answer within {:?}", self.timeout)),
         }
     }
@@ -110,21 +111,45 @@ impl Prober {
     }
 }
 
+/// A check that asks for nothing: the server takes a connection, and proves who it is if it speaks TLS.
+struct Opens {
+    connector: TransportConnector,
+    peer: HttpPeer,
+}
+
+#[async_trait]
+impl Check for Opens {
+    async fn check(&self, server: &Backend) -> pingora_core::Result<()> {
+        let mut peer = self.peer.clone();
+        peer._address = server.addr.clone();
+        self.connector.new_stream(&peer).await.map(drop)
+    }
+
+    /// The [`Prober`] counts by itself.
+    fn health_threshold(&self, _: bool) -> usize {
+        1
+    }
+}
+
 fn http(
     path: &str,
     settings: &HealthCheck,
-    server: &str,
-    timeout: Duration,
+    server: &ServerAddress,
+    peer: HttpPeer,
 ) -> Result<HttpHealthCheck, BoxError> {
-    let host =
-        settings.host.as_deref().unwrap_or(if server.starts_with("unix:") { "localhost" } else { server });
-    let mut check = HttpHealthCheck::new(host, false);
-    check.req.set_uri(path.parse()?);
+    let host = match &settings.host {
+        Some(host) => host.clone(),
+        None if peer.is_tls() && server.host().as_ref() != Some(&peer.sni) => peer.sni.clone(),
+        None => server.authority(),
+    };
+    // HTTP/2 has scheme and host in the target (RFC 9113, 8.3.1); of a whole URL HTTP/1.1 sends the path.
+    let target = format!("{}://{host}{path}", server.scheme).parse()?;
+    let mut check = HttpHealthCheck::new(&host, false);
+    check.req.set_uri(target);
     check
         .req
         .insert_header("User-Agent", concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)"))?;
-    check.peer_template.options.connection_timeout = Some(timeout);
-    check.peer_template.options.read_timeout = Some(timeout);
+    check.peer_template = peer;
     let expected = settings.expect.clone();
     check.validator = Some(Box::new(move |res| {
         let status = res.status.as_u16();
@@ -195,8 +220,14 @@ mod tests {
         Health::new("app", "127.0.0.1:1", &Metrics::new().unwrap()).unwrap()
     }
 
+    fn prober() -> Prober {
+        let address: std::net::SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let server = address.to_string().parse().unwrap();
+        Prober::new(&HealthCheck::default(), &server, &Peer::plain(address)).unwrap()
+    }
+
     fn changes(results: &[bool]) -> Vec<Change> {
-        let prober = Prober::new(&HealthCheck::default(), "127.0.0.1:1").unwrap();
+        let prober = prober();
         let health = health();
         results.iter().map(|&passed| prober.judge(&health, passed)).collect()
     }

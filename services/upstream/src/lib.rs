@@ -9,13 +9,16 @@
 //!
 //! Requests go to the healthy ones in turn, by weight. A server is checked before it gets its first request, keeps its
 //! health and its connections over a reload that does not change the cluster, and is one of the things that `/readyz`
-//! speaks of.
+//! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
 mod balance;
 mod cluster;
+mod dialect;
 mod health;
 mod settings;
+mod tls;
 
-pub use address::{InvalidServerAddress, ServerAddress};
+pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
 pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
+pub use tls::{TlsSettings, UnusableFile};

@@ -5,23 +5,39 @@ use std::fmt;
 use std::sync::Arc;
 
 use garde::Validate;
+use headwall_core::proxy_protocol::Version;
 use headwall_core::units::Duration;
+use headwall_core::upstream::Protocol;
 use headwall_core::{BoxError, Build, Module, Upstream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::ServerAddress;
 use crate::cluster::Cluster;
+use crate::dialect::Dialect;
+use crate::{Scheme, ServerAddress, TlsSettings};
 
 /// Servers that stand for one another.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterSettings {
-    /// The servers: addresses, or maps with an address and a weight.
-    #[garde(length(min = 1), dive)]
+    /// The servers: addresses, or maps with an address and a weight. `https://` is spoken to either all of them or none.
+    #[garde(length(min = 1), custom(one_scheme), dive)]
     pub servers: Vec<ServerSettings>,
+    /// Which HTTP they are spoken to in. WebSockets are asked for in HTTP/1.1 in any case. Default: `http1`.
+    #[serde(default)]
+    #[garde(skip)]
+    pub protocol: Protocol,
+    /// How TLS is spoken to `https://` servers. Default: certificates are verified against the system's authorities.
+    #[serde(default)]
+    #[garde(dive, custom(for_https(&self.servers)))]
+    pub tls: Option<TlsSettings>,
+    /// Tells each server the client's address at the start of a connection, before TLS. Such connections are not shared
+    /// between clients. Default: not told.
+    #[serde(default)]
+    #[garde(skip)]
+    pub proxy_protocol: Option<Version>,
     /// How it is found out which of them work. Default: all are taken to.
     #[serde(default)]
     #[garde(dive)]
@@ -47,10 +63,11 @@ pub struct ServerSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheck {
-    /// Asks for this path over HTTP. Default: only a TCP connection is opened.
+    /// Asks for this path over HTTP, or HTTPS where that is spoken. Default: only a connection is opened, its TLS
+    /// handshake included.
     #[garde(inner(prefix("/")))]
     pub path: Option<String>,
-    /// The Host to ask for. Default: the server's address.
+    /// The Host to ask for. Default: `tls.server_name` if there is one, otherwise the server's address.
     #[garde(skip)]
     pub host: Option<String>,
     /// Statuses that are taken for health. Default: every 2xx and 3xx.
@@ -92,8 +109,13 @@ impl Module for ClusterSettings {
                 );
             }
         }
-        // A cluster that did not change keeps its health and goes on checking.
-        let cluster = cx.shared(&format!("{self:?}"), || Cluster::new(cx.name(), self, cx.metrics()))?;
+        let tls = self.tls.as_ref().map(TlsSettings::read).transpose()?.unwrap_or_default();
+        // A cluster that did not change keeps its health and goes on checking. A certificate that did is a change.
+        let key = format!("{self:?} {:x}", tls.fingerprint());
+        let cluster = cx.shared(&key, || {
+            self.tls.iter().for_each(|tls| tls.warn(cx.name()));
+            Cluster::new(cx.name(), self, Dialect::new(self, tls), cx.metrics())
+        })?;
         cx.before_traffic(cluster.first_look());
         Ok(cluster)
     }
@@ -124,7 +146,7 @@ impl<'de> Visitor<'de> for AddressOrMap {
     type Value = ServerSettings;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address such as `127.0.0.1:3000`, or a map with `address` and `weight`")
+        f.write_str("an address such as `127.0.0.1:3000` or `https://app.internal`, or a map with `address` and `weight`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ServerSettings, E> {
@@ -172,6 +194,31 @@ impl Default for Keepalive {
 
 fn one() -> u32 {
     1
+}
+
+/// Requests of one route go to any of the servers, and must not be encrypted by chance.
+fn one_scheme(servers: &[ServerSettings], (): &()) -> garde::Result {
+    let plain = servers.iter().find(|server| server.address.scheme == Scheme::Http);
+    let tls = servers.iter().find(|server| server.address.scheme == Scheme::Https);
+    match (plain, tls) {
+        (Some(plain), Some(tls)) => Err(garde::Error::new(format!(
+            "expected `https://` before all servers or none: `{}` has none and `{}` has it; make them two upstreams",
+            plain.address, tls.address
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn for_https(servers: &[ServerSettings]) -> impl FnOnce(&Option<TlsSettings>, &()) -> garde::Result {
+    let is_plain = servers.iter().all(|server| server.address.scheme == Scheme::Http);
+    move |tls, ()| {
+        if tls.is_some() && is_plain {
+            return Err(garde::Error::new(
+                "expected servers with `https://`, because no other is spoken to in TLS",
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn at_least_half_a_second(interval: &Duration, (): &()) -> garde::Result {

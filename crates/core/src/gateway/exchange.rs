@@ -12,9 +12,10 @@ use pingora_proxy::Session;
 
 use super::exit;
 use crate::context::Running;
-use crate::error::Failure;
-use crate::head::{RequestHead, ResponseHead};
+use crate::error::{Failure, cause_of};
+use crate::head::ResponseHead;
 use crate::service::Forward;
+use crate::upstream::Target;
 use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
 
 /// The name of errors that stand for something in the context's verdict.
@@ -55,13 +56,13 @@ async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
 }
 
 /// Picks the server for the next attempt.
-pub(crate) async fn next_peer(req: &RequestHead, cx: &mut Context) -> Result<Box<HttpPeer>> {
+pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
     let Some(forward) = cx.forward.clone() else {
         return Err(decided(cx, Error::Exchange(Failure::Internal)));
     };
     cx.attempts.made += 1;
     let upstream = &forward.upstream;
-    let peer = match upstream.inner().peer(req, cx).await {
+    let peer = match upstream.inner().peer(session.req_header(), cx).await {
         Ok(peer) => peer,
         Err(Unavailable::NoHealthyServer { retry_after }) => {
             return Err(decided(
@@ -77,14 +78,13 @@ pub(crate) async fn next_peer(req: &RequestHead, cx: &mut Context) -> Result<Box
             return Err(PingoraError::new_in(DECIDED));
         }
     };
-    let (mut http, server, lease) = peer.into_parts();
-    let timeouts = &forward.timeouts;
-    let options = &mut http.options;
-    options.connection_timeout = Some(timeouts.connect.as_std());
-    options.total_connection_timeout = Some(timeouts.connect.as_std());
-    options.write_timeout = Some(timeouts.send.as_std());
-    // The first byte has a deadline of its own (see `await_answer`), so this one must not come before it.
-    options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
+    let mut target = peer.into_target();
+    target.limit(&forward.timeouts);
+    if target.announces() {
+        let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
+        target.announce(cx.client_socket(), destination);
+    }
+    let Target { http, server, lease, .. } = target;
     cx.attempts.tried.push(server.clone());
     cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
     Ok(http)
@@ -92,9 +92,18 @@ pub(crate) async fn next_peer(req: &RequestHead, cx: &mut Context) -> Result<Box
 
 /// The server could not be connected to. Nothing was sent, so another attempt is always safe.
 pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
-    cx.finish_attempt(Some(Failure::of(&error)));
+    let failure = Failure::of(&error);
+    complain(cx, failure, &error);
+    cx.finish_attempt(Some(failure));
     error.set_retry(attempts_are_left(cx));
     error
+}
+
+/// Other failures are told well enough by their reason. What TLS does not like about a server is in the error alone.
+fn complain(cx: &Context, failure: Failure, error: &PingoraError) {
+    if let (Failure::Tls, Some(forward), Some(running)) = (failure, &cx.forward, &cx.attempts.running) {
+        forward.upstream.complain(&running.server, || format!("no TLS: {}", cause_of(error)));
+    }
 }
 
 /// A connection to the server is there.
@@ -142,7 +151,9 @@ pub(super) fn interrupted(
     mut error: Box<PingoraError>,
     reused: bool,
 ) -> Box<PingoraError> {
-    cx.finish_attempt(Some(exit::failure(cx, &error)));
+    let failure = exit::failure(cx, &error);
+    complain(cx, failure, &error);
+    cx.finish_attempt(Some(failure));
     let replayable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
         && !cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));

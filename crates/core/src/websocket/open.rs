@@ -39,7 +39,7 @@ pub(crate) async fn open<S: Service>(
 ) -> Result<bool> {
     let cx = exchange.cx();
     cx.forward = Some(tunnel.forward.clone());
-    let Asked { mut origin, peer, mut res } = ask(gateway, session.req_header(), cx).await?;
+    let Asked { mut origin, peer, mut res } = ask(gateway, session, cx).await?;
     if res.status != StatusCode::SWITCHING_PROTOCOLS {
         pass_refusal(session, cx, &mut origin, res).await?;
         gateway.connector().release_http_session(origin, &*peer, peer.options.idle_timeout).await;
@@ -78,9 +78,9 @@ struct Asked {
 }
 
 /// Sends the handshake to one server after the other, as far as that cannot be noticed.
-async fn ask<S>(gateway: &Gateway<S>, req: &RequestHeader, cx: &mut Context) -> Result<Asked> {
+async fn ask<S>(gateway: &Gateway<S>, session: &mut Session, cx: &mut Context) -> Result<Asked> {
     loop {
-        let mut peer = exchange::next_peer(req, cx).await?;
+        let mut peer = exchange::next_peer(session, cx).await?;
         // WebSocket over HTTP/2 is another protocol (RFC 8441).
         peer.options.alpn = ALPN::H1;
         let (mut origin, reused) = match gateway.connector().get_http_session(&*peer).await {
@@ -94,7 +94,7 @@ async fn ask<S>(gateway: &Gateway<S>, req: &RequestHeader, cx: &mut Context) -> 
             }
         };
         exchange::connected(cx, reused);
-        match handshake_with(&mut origin, &peer, req, cx).await {
+        match handshake_with(&mut origin, &peer, session.req_header(), cx).await {
             Ok(res) => {
                 exchange::answered(cx, res.status);
                 return Ok(Asked { origin, peer, res });
