@@ -1,7 +1,7 @@
 //! From an accepted socket to the stream that requests come on.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwall_core::connection::Connection;
 use pingora_core::protocols::Stream;
@@ -9,7 +9,10 @@ use tokio::time::timeout;
 
 use crate::connections::Permit;
 use crate::handshake::{self, Failure};
-use crate::{Conn, Frontend, Limits, Socket, Transport, preface};
+use crate::{Conn, Frontend, Limits, Socket, Transport, preface, proxy_protocol};
+
+/// How long a proxy may take to say who its client is. It has nothing to wait for.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A connection of which nothing was read yet.
 #[derive(Debug)]
@@ -46,9 +49,14 @@ impl Arrival {
     }
 
     async fn agree(self, transport: &Transport, frontend: &Frontend) -> Result<Option<Stream>, Failure> {
-        let Self { socket, peer, limits, permit } = self;
+        let Self { mut socket, mut peer, limits, permit } = self;
         let began = Instant::now();
-        let local = socket.local_addr();
+        let mut local = socket.local_addr();
+        if transport.is_announced_by(peer.ip()) {
+            let told = timeout(ANNOUNCED_WITHIN, proxy_protocol::accept(&mut socket)).await;
+            let told = told.map_err(|_| Failure::Timeout)?.map_err(Failure::ProxyProtocol)?;
+            (peer, local) = (told.source.unwrap_or(peer), told.destination.or(local));
+        }
         let connection = Connection::new(peer).to(local);
         if transport.tls {
             let secure = frontend.secure.load_full();

@@ -1,5 +1,7 @@
 //! What a listener expects before the first request.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 /// What comes before HTTP on the connections of a listener. By default nothing does.
@@ -15,6 +17,12 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// Whether who connects from there says who its client is.
+    pub(crate) fn is_announced_by(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.proxy_protocol.iter().any(|network| network.contains(&peer))
+    }
+
     /// Whether a connection can be served as it is.
     pub(crate) fn is_plain(&self) -> bool {
         !self.tls && !self.http2 && self.proxy_protocol.is_empty()

@@ -4,6 +4,8 @@ use std::io;
 
 use headwall_tls::Refusal;
 
+use crate::proxy_protocol::ProxyProtocolError;
+
 /// How a handshake failed, told apart as finely as an operator can act on it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -41,7 +43,7 @@ pub(crate) enum Failure {
     Malformed(io::Error),
     /// The PROXY header in front of the connection is missing or malformed.
     #[error("{0}")]
-    ProxyProtocol(String),
+    ProxyProtocol(ProxyProtocolError),
 }
 
 /// Every word by which failures are counted.

@@ -1,7 +1,8 @@
 //! Headers as the specification has them, and what is none.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use headwall_core::proxy_protocol::Version;
 use proptest::prelude::*;
 use proxy_header::{ParseConfig, ProxyHeader};
 use tokio::io::{AsyncWriteExt as _, duplex};
@@ -22,7 +23,7 @@ fn between(source: &str, destination: &str) -> Proxied {
 /// A header of version 2 with these 4 bytes after the signature but for the length, and this rest.
 fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
-    [&v2::SIGNATURE[..], &[command, family], &length, rest].concat()
+    [&SIGNATURE[..], &[command, family], &length, rest].concat()
 }
 
 const ON_IPV4: &[u8] = b"\xc0\0\x02\x01\xc6\x33\x64\x02\xdc\x04\x01\xbb";
@@ -220,7 +221,7 @@ fn a_binary_header_that_is_too_long_is_refused_by_its_length_alone() {
 #[test]
 fn headers_of_ones_own_tell_nothing() {
     for version in [Version::V1, Version::V2] {
-        let (read, _) = read(&local_header(version));
+        let (read, _) = read(version.local().as_bytes());
         assert_eq!(read.unwrap(), Proxied::default(), "{version:?}");
     }
 }
@@ -242,8 +243,8 @@ fn a_header_has_addresses_of_one_family() {
         ("with a scope", "[fe80::1%3]:1", "[::1]:2", "PROXY TCP6 fe80::1 ::1 1 2\r\n"),
     ];
     for (what, source, destination, expected) in table {
-        let line = header(Version::V1, source.parse().unwrap(), destination.parse().unwrap());
-        assert_eq!(String::from_utf8(line).unwrap(), expected, "{what}");
+        let line = Version::V1.header(source.parse().unwrap(), destination.parse().unwrap());
+        assert_eq!(str::from_utf8(line.as_bytes()).unwrap(), expected, "{what}");
     }
 }
 
@@ -265,15 +266,16 @@ proptest! {
     #[test]
     fn what_is_written_is_read(source in address(), destination in address(), after: [u8; 3]) {
         for version in [Version::V1, Version::V2] {
-            let header = header(version, source, destination);
-            let bytes = [&header[..], &after].concat();
+            let header = version.header(source, destination);
+            let header = header.as_bytes();
+            let bytes = [header, &after].concat();
             let (read, left) = read(&bytes);
             let read = read.unwrap();
             prop_assert_eq!(read.source.map(canonical), Some(canonical(source)));
             prop_assert_eq!(read.destination.map(canonical), Some(canonical(destination)));
             prop_assert_eq!(left, &after);
 
-            let (theirs, length) = ProxyHeader::parse(&header, ParseConfig::default()).unwrap();
+            let (theirs, length) = ProxyHeader::parse(header, ParseConfig::default()).unwrap();
             let theirs = theirs.proxied_address().unwrap();
             prop_assert_eq!((Some(theirs.source), Some(theirs.destination)), (read.source, read.destination));
             prop_assert_eq!(length, header.len());
@@ -282,13 +284,13 @@ proptest! {
 
     #[test]
     fn nothing_that_comes_is_read_too_far(
-        start in prop_oneof![Just(&b""[..]), Just(&b"PROXY "[..]), Just(&b"PROXY TCP4 "[..]), Just(&v2::SIGNATURE[..])],
+        start in prop_oneof![Just(&b""[..]), Just(&b"PROXY "[..]), Just(&b"PROXY TCP4 "[..]), Just(&SIGNATURE[..])],
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let bytes = [start, &bytes].concat();
         let (result, left) = read(&bytes);
         let taken = &bytes[..bytes.len() - left.len()];
-        if taken.starts_with(&v2::SIGNATURE) {
+        if taken.starts_with(&SIGNATURE) {
             prop_assert!(taken.len() <= 16 + v2::LONGEST_REST);
         } else {
             prop_assert!(taken.len() <= v1::LONGEST);

@@ -1,6 +1,6 @@
 //! Version 1: a line of text, such as `PROXY TCP4 192.0.2.1 198.51.100.2 56324 443`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -9,9 +9,6 @@ use super::{Proxied, ProxyProtocolError};
 
 /// What a line begins with.
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
-
-/// A line of the sender's own.
-pub(super) const UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// The longest line there can be, its end included: `UNKNOWN` with two IPv6 addresses in full.
 pub(super) const LONGEST: usize = 107;
@@ -78,11 +75,4 @@ fn ips<T: FromStr + Into<IpAddr>>(source: &str, destination: &str) -> Option<(Ip
 fn port(text: &str) -> Option<u16> {
     let plain = text == "0" || !text.starts_with(['0', '+']);
     text.parse().ok().filter(|_| plain)
-}
-
-/// Two addresses of one family.
-pub(super) fn write(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
-    let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
-    let (ips, ports) = ((source.ip(), destination.ip()), (source.port(), destination.port()));
-    format!("PROXY {family} {} {} {} {}\r\n", ips.0, ips.1, ports.0, ports.1).into_bytes()
 }

@@ -3,28 +3,17 @@
 
 mod checksum;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+use headwall_core::proxy_protocol::SIGNATURE;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use self::checksum::Checksum;
 use super::{Proxied, ProxyProtocolError};
 
-/// Nothing else that is spoken on TCP begins so.
-pub(super) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-
-/// A header of the sender's own.
-pub(super) const LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
-
 /// What a header may have after its first 16 bytes. Balancers send some tens; a client certificate's name or a field of
 /// the user's own is longer, but not this long.
 pub(super) const LONGEST_REST: usize = 2048;
-
-/// Version 2 with the command PROXY.
-const PROXY: u8 = 0x21;
-
-const TCP_OVER_IPV4: u8 = 0x11;
-const TCP_OVER_IPV6: u8 = 0x21;
 
 /// The field that has the checksum.
 const CRC32C: u8 = 0x03;
@@ -115,23 +104,4 @@ fn check(fixed: [u8; 4], rest: &[u8], mut at: usize) -> Result<(), ProxyProtocol
         }
     }
     Ok(())
-}
-
-/// Two addresses of one family.
-pub(super) fn write(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
-    let mut addresses = Vec::with_capacity(36);
-    for address in [source, destination] {
-        match address.ip() {
-            IpAddr::V4(ip) => addresses.extend_from_slice(&ip.octets()),
-            IpAddr::V6(ip) => addresses.extend_from_slice(&ip.octets()),
-        }
-    }
-    addresses.extend_from_slice(&source.port().to_be_bytes());
-    addresses.extend_from_slice(&destination.port().to_be_bytes());
-
-    let (family, length) = if source.is_ipv4() { (TCP_OVER_IPV4, 12) } else { (TCP_OVER_IPV6, 36) };
-    let mut header = SIGNATURE.to_vec();
-    header.extend_from_slice(&[PROXY, family, 0, length]);
-    header.extend_from_slice(&addresses);
-    header
 }
