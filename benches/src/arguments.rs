@@ -18,6 +18,8 @@ pub struct Arguments {
     pub rows: Vec<Row>,
     /// Whether WebSockets are measured.
     pub websocket: bool,
+    /// Whether TLS is measured.
+    pub tls: bool,
     /// Who takes part.
     pub peers: Vec<Peer>,
     /// Whether ours are built first.
@@ -35,7 +37,7 @@ pub enum InvalidArguments {
     NothingNamed,
     /// A name in `--only` that is neither.
     #[error(
-        "`{0}` is neither a row (64b, 64k, 1m, everything, websocket) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
+        "`{0}` is neither a row (64b, 64k, 1m, everything, websocket, tls) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
     )]
     NoSuchName(String),
 }
@@ -48,7 +50,8 @@ impl Arguments {
     /// When an option or a name is not known.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, InvalidArguments> {
         let (mut round, mut rounds, mut handshakes) = (Duration::from_secs(10), 5, 100_000);
-        let (mut rows, mut websocket, mut peers, mut build) = (Vec::new(), false, Vec::new(), true);
+        let (mut rows, mut websocket, mut tls) = (Vec::new(), false, false);
+        let (mut peers, mut build) = (Vec::new(), true);
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--quick" => (round, rounds, handshakes) = (Duration::from_secs(2), 3, 10_000),
@@ -58,6 +61,8 @@ impl Arguments {
                     for name in names.split(',') {
                         if name == "websocket" {
                             websocket = true;
+                        } else if name == "tls" {
+                            tls = true;
                         } else if let Some(row) = Row::ALL.into_iter().find(|row| row.name() == name) {
                             rows.push(row);
                         } else if let Some(peer) = Peer::ALL.into_iter().find(|peer| peer.name() == name) {
@@ -70,13 +75,13 @@ impl Arguments {
                 _ => return Err(InvalidArguments::Unknown(arg)),
             }
         }
-        if rows.is_empty() && !websocket {
-            (rows, websocket) = (Row::ALL.into(), true);
+        if rows.is_empty() && !websocket && !tls {
+            (rows, websocket, tls) = (Row::ALL.into(), true, true);
         }
         if peers.is_empty() {
             peers = Peer::ALL.into();
         }
-        Ok(Self { round, rounds, handshakes, rows, websocket, peers, build })
+        Ok(Self { round, rounds, handshakes, rows, websocket, tls, peers, build })
     }
 }
 
@@ -91,18 +96,16 @@ mod tests {
     #[test]
     fn names_select_rows_and_peers() {
         let rows = [
-            ("", 4, true, 7),
-            ("--only websocket", 0, true, 7),
-            ("--only 64b,headwall,nginx", 1, false, 2),
-            ("--only envoy", 4, true, 1),
+            ("", 4, true, true, 7),
+            ("--only websocket", 0, true, false, 7),
+            ("--only tls", 0, false, true, 7),
+            ("--only 64b,headwall,nginx", 1, false, false, 2),
+            ("--only envoy", 4, true, true, 1),
         ];
-        for (line, row_count, websocket, peer_count) in rows {
+        for (line, row_count, websocket, tls, peer_count) in rows {
             let arguments = parse(line).expect(line);
-            assert_eq!(
-                (arguments.rows.len(), arguments.websocket, arguments.peers.len()),
-                (row_count, websocket, peer_count),
-                "{line}"
-            );
+            assert_eq!((arguments.rows.len(), arguments.peers.len()), (row_count, peer_count), "{line}");
+            assert_eq!((arguments.websocket, arguments.tls), (websocket, tls), "{line}");
         }
     }
 

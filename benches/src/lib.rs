@@ -10,7 +10,7 @@
 //! * [`process`]: a child process, its CPU time and its memory;
 //! * [`peer`]: the proxies and their configs; [`origin`]: what stands behind them; [`binaries`]: where they come from;
 //! * [`wrk`]: HTTP load; [`rounds`]: turns, medians and spread; [`report`]: the tables;
-//! * [`http`] and [`websocket`]: what is run.
+//! * [`http`], [`websocket`] and [`tls`]: what is run.
 
 pub mod arguments;
 pub mod binaries;
@@ -21,5 +21,6 @@ pub mod peer;
 pub mod process;
 pub mod report;
 pub mod rounds;
+pub mod tls;
 pub mod websocket;
 pub mod wrk;

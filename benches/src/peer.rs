@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::binaries::Binaries;
 use crate::machine::{Machine, Place};
 use crate::process::Process;
+use crate::tls::Credentials;
 
 /// A proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub enum Setup {
     WebSocket,
     /// WebSockets, with two workers on all CPUs, and at `/ws-wait` behind a filter that awaits.
     WebSocketTwoWorkers,
+    /// As [`Setup::Plain`], over TLS: versions 1.2 and 1.3, HTTP/1.1 and HTTP/2.
+    Tls,
 }
 
 /// A proxy that is up.
@@ -107,7 +110,7 @@ impl Peer {
 
     /// Its config files, the first of which is the one on its command line; none when it needs none.
     fn configs(self, setup: Setup) -> io::Result<&'static [(&'static str, &'static str)]> {
-        use Setup::{Everything, Plain, WebSocket, WebSocketTwoWorkers};
+        use Setup::{Everything, Plain, Tls, WebSocket, WebSocketTwoWorkers};
         /// `name in benches/peers`, with its text.
         macro_rules! files {
             ($($name:literal),+) => { &[$(($name, include_str!(concat!("../peers/", $name)))),+] };
@@ -118,11 +121,14 @@ impl Peer {
             (Self::Headwall, Everything) => files!["headwall-everything.yaml"],
             (Self::Headwall, WebSocket) => files!["headwall-websocket.yaml"],
             (Self::Headwall, WebSocketTwoWorkers) => files!["headwall-two-workers.yaml"],
+            (Self::Headwall, Tls) => files!["headwall-tls.yaml"],
             (Self::Nginx, Plain) => files!["nginx.conf"],
             (Self::Nginx, Everything) => files!["nginx-everything.conf"],
             (Self::Nginx, WebSocket) => files!["nginx-websocket.conf"],
+            (Self::Nginx, Tls) => files!["nginx-tls.conf"],
             (Self::Haproxy, Plain) => files!["haproxy.cfg"],
             (Self::Haproxy, Everything) => files!["haproxy-everything.cfg"],
+            (Self::Haproxy, Tls) => files!["haproxy-tls.cfg"],
             (Self::Caddy, Plain) => files!["Caddyfile"],
             (Self::Caddy, Everything) => files!["Caddyfile-everything"],
             (Self::Envoy, Plain) => files!["envoy.yaml"],
@@ -131,8 +137,8 @@ impl Peer {
             (Self::Traefik, Everything) => {
                 files!["traefik-everything.yaml", "traefik-routes-everything.yaml"]
             }
-            (_, WebSocket | WebSocketTwoWorkers) => {
-                return Err(io::Error::other(format!("{} has no config for WebSockets here", self.name())));
+            (_, WebSocket | WebSocketTwoWorkers | Tls) => {
+                return Err(io::Error::other(format!("{} has no config for {setup:?} here", self.name())));
             }
         })
     }
@@ -145,6 +151,32 @@ impl Peer {
     pub fn start(
         self,
         setup: Setup,
+        binaries: &Binaries,
+        machine: &Machine,
+        origin: SocketAddr,
+    ) -> io::Result<Running> {
+        self.launch(setup, None, binaries, machine, origin)
+    }
+
+    /// Starts it with [`Setup::Tls`] and waits until it forwards.
+    ///
+    /// # Errors
+    ///
+    /// When it does not; with what it said.
+    pub fn start_tls(
+        self,
+        credentials: &Credentials,
+        binaries: &Binaries,
+        machine: &Machine,
+        origin: SocketAddr,
+    ) -> io::Result<Running> {
+        self.launch(Setup::Tls, Some(credentials), binaries, machine, origin)
+    }
+
+    fn launch(
+        self,
+        setup: Setup,
+        credentials: Option<&Credentials>,
         binaries: &Binaries,
         machine: &Machine,
         origin: SocketAddr,
@@ -162,6 +194,9 @@ impl Peer {
                 .replace("@CONFIG@", config)
                 .replace("@DIR@", &dir_name)
         };
+        if let Some(credentials) = credentials {
+            credentials.write(dir.path())?;
+        }
         let configs = self.configs(setup)?;
         for (name, text) in configs {
             fs::write(dir.path().join(name), fill(text, ""))?;
@@ -174,9 +209,11 @@ impl Peer {
         // Go's way to have one worker, and a place where Caddy may keep its state.
         command.env("GOMAXPROCS", "1").env("HOME", dir.path()).current_dir(dir.path());
         let mut process = Process::start(&mut command, dir.path().join("output"))?;
-        process
-            .answers(address, "/64")
-            .map_err(|error| io::Error::other(format!("{}: {error}", self.name())))?;
+        let up = match credentials {
+            None => process.answers(address, "/64"),
+            Some(credentials) => process.answers_to("/64", || credentials.is_ok(address, "/64")),
+        };
+        up.map_err(|error| io::Error::other(format!("{}: {error}", self.name())))?;
         Ok(Running { peer: self, address, process, dir })
     }
 }
@@ -224,6 +261,12 @@ mod tests {
                 for name in ["@LISTEN", "@ORIGIN"] {
                     assert!(configs.is_empty() || text.contains(name), "{} {setup:?}: {name}", peer.name());
                 }
+            }
+        }
+        for peer in [Peer::Headwall, Peer::Nginx, Peer::Haproxy] {
+            let (_, text) = peer.configs(Setup::Tls).unwrap()[0];
+            for name in ["@LISTEN", "@ORIGIN", "@DIR@/"] {
+                assert!(text.contains(name), "{} over TLS: {name}", peer.name());
             }
         }
     }

@@ -49,12 +49,21 @@ impl Process {
     ///
     /// When the process ends or stays silent; with the last that it said.
     pub fn answers(&mut self, address: SocketAddr, path: &str) -> io::Result<()> {
+        self.answers_to(path, || is_ok(address, path))
+    }
+
+    /// Waits until whoever `asks` for `path` is content.
+    ///
+    /// # Errors
+    ///
+    /// When the process ends or stays silent; with the last that it said.
+    pub fn answers_to(&mut self, path: &str, asks: impl Fn() -> bool) -> io::Result<()> {
         let deadline = Instant::now() + START;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Err(self.failed(&format!("ended with {status}")));
             }
-            if is_ok(address, path) {
+            if asks() {
                 return Ok(());
             }
             if Instant::now() > deadline {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--quick` measures 3 rounds of 2 seconds instead of 5 of 10. `--as-built` takes the programs in `target/release` as they are. `NAME` is a row (`64b`, `64k`, `1m`, `everything`,
-//! `websocket`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
+//! `websocket`, `tls`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use headwall_benches::arguments::Arguments;
 use headwall_benches::binaries::Binaries;
 use headwall_benches::machine::Machine;
-use headwall_benches::{http, report, websocket};
+use headwall_benches::{http, report, tls, websocket};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -36,6 +36,9 @@ fn compare(arguments: &Arguments) -> io::Result<bool> {
     let mut budgets = http::run(arguments, &binaries, &machine)?;
     if arguments.websocket {
         budgets.extend(websocket::run(arguments, &binaries, &machine)?);
+    }
+    if arguments.tls {
+        tls::run(arguments, &binaries, &machine)?;
     }
     report::budgets(&budgets)
 }

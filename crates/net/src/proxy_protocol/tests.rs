@@ -33,6 +33,10 @@ fn with_fields(fields: &[u8]) -> Vec<u8> {
     binary(0x21, 0x11, &[ON_IPV4, fields].concat())
 }
 
+/// Recorded, with `send-proxy-v2` and `proxy-v2-options crc32c,unique-id`.
+const HAPROXY: &[u8] = b"\r\n\r\n\x00\r\nQUIT\n!\x11\x00:\x7f\x00\x00\x01\x7f\x00\x00\x01\xde\x82\xc7\x0b\
+    \x03\x00\x04\xece\x85\x94\x05\x00$8e323e9e-16dc-4578-bf0f-43599cf98e7d";
+
 fn headers() -> Vec<(&'static str, Vec<u8>, Proxied)> {
     let ipv4 = between("192.0.2.1:56324", "198.51.100.2:443");
     let ipv6 = between("[2001:db8::1]:1", "[::1]:2");
@@ -85,6 +89,7 @@ fn headers() -> Vec<(&'static str, Vec<u8>, Proxied)> {
         ("local, of a family that is none", binary(0x20, 0xff, b"what ever"), Proxied::default()),
         ("fields", with_fields(b"\x01\0\x02h2\xee\0\0"), ipv4),
         ("the longest", with_fields(&[&b"\x04\x07\xf1"[..], &[0; 2033]].concat()), ipv4),
+        ("what HAProxy 2.6 sends", HAPROXY.to_vec(), between("127.0.0.1:56962", "127.0.0.1:50955")),
         ("a checksum", summed, ipv4),
     ]
 }
