@@ -34,7 +34,7 @@ const RENEW: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Clocks of clients may be behind.
 const BEFORE: Duration = Duration::from_secs(3600);
 /// How many leaves are kept. Names come from clients where a site has no hosts of its own.
-const LEAVES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+const LEAVES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// Signs for names that are nobody else's.
 pub struct LocalAuthority {
