@@ -1,6 +1,6 @@
 //! Who we say we are, where a server asks.
 
-use super::{Trust, in_front_of, reason};
+use super::{Trust, in_front_of};
 
 #[tokio::test]
 async fn a_certificate_is_shown_to_a_server_that_asks() {
@@ -29,7 +29,10 @@ async fn a_server_that_wants_another_certificate_is_a_502_that_says_so() {
         let gateway =
             in_front_of(&origin.url(), &format!("tls: {{ {}, {setting} }}", trust.ca())).start().await;
         gateway.client().get("/").send().await.assert_status(502);
+        gateway.client().websocket("/").refused().await.assert_status(502);
         assert_eq!(origin.hits(), 0, "{row}");
-        assert_eq!(reason(gateway).await, "upstream_tls_failed", "{row}");
+        let log = gateway.stop().await;
+        let reasons: Vec<_> = log.iter().map(|line| line["reason"].as_str().unwrap_or_default()).collect();
+        assert_eq!(reasons, ["upstream_tls_failed"; 2], "{row}");
     }
 }

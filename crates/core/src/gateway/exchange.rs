@@ -93,15 +93,16 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
 /// The server could not be connected to. Nothing was sent, so another attempt is always safe.
 pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
     let failure = Failure::of(&error);
-    complain(cx, failure, &error);
+    complain(cx, &error);
     cx.finish_attempt(Some(failure));
     error.set_retry(attempts_are_left(cx));
     error
 }
 
 /// Other failures are told well enough by their reason. What TLS does not like about a server is in the error alone.
-fn complain(cx: &Context, failure: Failure, error: &PingoraError) {
-    if let (Failure::Tls, Some(forward), Some(running)) = (failure, &cx.forward, &cx.attempts.running) {
+pub(crate) fn complain(cx: &Context, error: &PingoraError) {
+    let (forward, running) = (&cx.forward, &cx.attempts.running);
+    if let (Failure::Tls, Some(forward), Some(running)) = (Failure::of(error), forward, running) {
         forward.upstream.complain(&running.server, || format!("no TLS: {}", cause_of(error)));
     }
 }
@@ -152,7 +153,7 @@ pub(super) fn interrupted(
     reused: bool,
 ) -> Box<PingoraError> {
     let failure = exit::failure(cx, &error);
-    complain(cx, failure, &error);
+    complain(cx, &error);
     cx.finish_attempt(Some(failure));
     let replayable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
