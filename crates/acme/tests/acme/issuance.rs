@@ -367,7 +367,7 @@ async fn after_a_failure_the_staging_directory_is_asked_first() {
     // One root for both, as a CA has it: the files have the same owner and another path only.
     let roots: String =
         [&real, &staging].map(|pebble| std::fs::read_to_string(pebble.root_pem_path()).unwrap()).concat();
-    let root = storage.path().join("roots.pem");
+    let root = real.root_pem_path().with_file_name("both.pem");
     std::fs::write(&root, roots).unwrap();
     let acme = acme(storage.path());
     let _front = front.http(acme.challenges());
@@ -471,6 +471,24 @@ async fn a_certificate_is_renewed_with_a_third_of_its_life_left() {
     let second = app.issued().await;
     assert_ne!(second.chain_pem, first.chain_pem);
     assert!(!second.is_stored);
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_asked_answers_for_the_one_that_has() {
+    let (storage, http, tls) = (storage(), Front::bind().await, Front::bind().await);
+    let builder = Pebble::builder().http_port(http.port()).tls_port(tls.port());
+    let Some(pebble) = builder.start().await else { return };
+    let (one, two) = (acme(storage.path()), acme(storage.path()));
+    let _fronts = (http.http(two.challenges()), tls.tls(two.challenges()));
+    for (kind, name) in
+        [(ChallengeKind::Http01, "a.example.com"), (ChallengeKind::TlsAlpn01, "b.example.com")]
+    {
+        let is_http = kind == ChallengeKind::Http01;
+        let challenges = AllowedChallenges { http_01: is_http, tls_alpn_01: !is_http };
+        let mut app = Watched::start(&one, Wanted { challenges, ..wanted(&pebble, &[name]) });
+        app.issued().await;
+        assert!(!app.has_failed(), "{kind}");
+    }
 }
 
 #[tokio::test]
