@@ -57,8 +57,11 @@ impl Acme {
     /// new one and `tell` with what happens.
     ///
     /// It never waits for a CA. A certificate in the storage is delivered before this returns; everything else happens
-    /// in a task of its own, so this is called within a Tokio runtime. Events are not logged here: `tell` has them, and
-    /// an [`Event`] displays as a log line.
+    /// in a task of its own. Events are not logged here: `tell` has them, and an [`Event`] displays as a log line.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, which the task needs.
     pub fn manage(
         &self,
         wanted: Wanted,

@@ -46,8 +46,8 @@ pub enum StorageError {
     },
     /// Others can read the directory, and that cannot be changed.
     #[error(
-        "{} holds private keys and is open to others (mode {mode:03o}), and it cannot be closed: {cause}; \
-         run `chmod 700` on it as its owner",
+        "{} would hold private keys and is open to others (mode {mode:03o}): {cause}; name a directory of its own, or \
+         close it with `chmod 700`",
         path.display()
     )]
     Open {
@@ -55,8 +55,8 @@ pub enum StorageError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
-        /// What the system said.
-        cause: io::Error,
+        /// Why it was not closed.
+        cause: String,
     },
     /// A file does not have what we wrote.
     #[error("{} is damaged: {cause}", path.display())]
@@ -81,8 +81,12 @@ impl Storage {
         }
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
+            let open = |cause| StorageError::Open { path: root.to_owned(), mode, cause };
+            if let Some(name) = foreign(root).map_err(at("list", root))? {
+                return Err(open(format!("it has `{name}`, which is not ours")));
+            }
             std::fs::set_permissions(root, Permissions::from_mode(0o700))
-                .map_err(|cause| StorageError::Open { path: root.to_owned(), mode, cause })?;
+                .map_err(|error| open(error.to_string()))?;
             log::warn!("{}: it was open to others (mode {mode:03o}), and is no longer", root.display());
         }
         let storage = Self { root: Arc::from(root) };
@@ -170,6 +174,19 @@ impl Storage {
     }
 }
 
+/// Something in a directory that we have not put there. Whoever names a home or a temporary directory by mistake does not
+/// want it closed.
+fn foreign(root: &Path) -> io::Result<Option<String>> {
+    const OURS: [&str; 5] = ["accounts", "certificates", "challenges", "locks", "orders"];
+    for entry in std::fs::read_dir(root)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !OURS.contains(&name.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Text that no other file's name has.
 pub(crate) fn unique() -> String {
     format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
@@ -238,9 +255,16 @@ mod tests {
     #[test]
     fn a_directory_that_is_open_to_others_is_closed() {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("accounts")).unwrap();
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         Storage::open(dir.path()).unwrap();
         assert_eq!(mode(dir.path()), 0o700);
+
+        std::fs::write(dir.path().join("thesis.tex"), "").unwrap();
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+        let error = Storage::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("(mode 777): it has `thesis.tex`, which is not ours"), "{error}");
+        assert_eq!(mode(dir.path()), 0o777, "it is left as it was");
     }
 
     #[test]

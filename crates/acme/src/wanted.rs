@@ -55,6 +55,14 @@ pub enum InvalidWanted {
         /// The certificate's names.
         names: String,
     },
+    /// A CA's directory that nobody could ask.
+    #[error("authority {authority}: expected the https:// URL of an ACME directory, found `{written}`")]
+    Directory {
+        /// The CA's name.
+        authority: String,
+        /// What was written for the URL.
+        written: String,
+    },
     /// A wildcard without a hook.
     #[error("{name}: a wildcard is proven by a DNS record only, and no DNS hook is set")]
     WildcardWithoutHook {
@@ -91,6 +99,16 @@ impl Wanted {
         }
         if self.authorities.is_empty() {
             return Err(InvalidWanted::NoAuthorities { names: list(&self.names) });
+        }
+        for authority in &self.authorities {
+            // Plain HTTP would let anybody on the way be the CA (RFC 8555 6.1).
+            for url in [Some(&authority.directory), authority.staging.as_ref()].into_iter().flatten() {
+                let parsed = url.parse::<http::Uri>().ok();
+                if parsed.is_none_or(|url| url.scheme_str() != Some("https") || url.host().is_none()) {
+                    let (authority, written) = (authority.name.clone(), url.clone());
+                    return Err(InvalidWanted::Directory { authority, written });
+                }
+            }
         }
         let is_reachable = self.challenges.http_01 || self.challenges.tls_alpn_01;
         for name in &self.names {
@@ -145,10 +163,13 @@ mod tests {
         let hook = || DnsHook::exec("true", [], Duration::from_secs(1));
         let off = AllowedChallenges { http_01: false, tls_alpn_01: false };
         let wanted = |name: &str| Wanted::new([name.parse().unwrap()]);
+        let asking = |url: &str| Wanted { authorities: vec![Authority::directory(url)], ..wanted("a.b") };
         let rows = [
             (wanted("app.example.com"), None, "a plain name"),
             (Wanted::new([]), Some("at least one name"), "no names"),
             (Wanted { authorities: vec![], ..wanted("a.b") }, Some("authority"), "no CA"),
+            (asking("http://ca.example/dir"), Some("https:// URL"), "plain HTTP"),
+            (asking("ca.example"), Some("`ca.example`"), "no URL"),
             (wanted("*.example.com"), Some("DNS hook"), "a wildcard without a hook"),
             (
                 Wanted { dns: Some(hook()), challenges: off, ..wanted("*.example.com") },

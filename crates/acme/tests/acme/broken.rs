@@ -1,5 +1,6 @@
 //! CAs that are silent, talk nonsense, or have had enough of us.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +12,12 @@ use tempfile::TempDir;
 use crate::ca::{Ca, answer};
 use crate::watch::{TestClock, Watched, pace};
 
-/// A storage, a CA that answers everything with `reply`, and what is wanted of it.
+/// The storage, beside the CA's files.
+fn storage(dir: &TempDir) -> PathBuf {
+    dir.path().join("acme")
+}
+
+/// A place for a storage, a CA that answers everything with `reply`, and what is wanted of it.
 async fn nonsense(reply: Vec<u8>) -> (TempDir, Ca, Wanted) {
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = crate::ca::certificate(dir.path());
@@ -45,7 +51,7 @@ async fn nonsense_is_told_with_the_host_and_tried_again() {
     ];
     for (reply, expected, message) in rows {
         let (dir, ca, wanted) = nonsense(reply).await;
-        let acme = crate::watch::acme(dir.path());
+        let acme = crate::watch::acme(&storage(&dir));
         let mut app = Watched::start(&acme, wanted);
         for _ in 0..2 {
             let error = app.failure().await;
@@ -63,7 +69,7 @@ async fn a_silent_ca_costs_no_more_than_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/dir", listener.local_addr().unwrap());
     let pace = Pace { request_timeout: Duration::from_millis(200), ..pace(&TestClock::drawing(0.5)) };
-    let acme = Acme::open_with(dir.path(), pace).unwrap();
+    let acme = Acme::open_with(&storage(&dir), pace).unwrap();
     let wanted = Wanted {
         authorities: vec![Authority::directory(url.clone())],
         ..Wanted::new(["app.example.com".parse().unwrap()])
@@ -107,7 +113,7 @@ async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
     let clock = TestClock::drawing(0.5);
     let minute = Duration::from_secs(60);
     let retry = RetrySchedule { first: vec![], then: minute, finally: minute };
-    let acme = Acme::open_with(dir.path(), Pace { retry, ..pace(&clock) }).unwrap();
+    let acme = Acme::open_with(&storage(&dir), Pace { retry, ..pace(&clock) }).unwrap();
     let profile = Some("shortlived".to_owned());
     let authority = Authority { root: Some(certificate), profile, ..Authority::directory(ca.directory()) };
     let wanted = Wanted { authorities: vec![authority], ..Wanted::new(["app.example.com".parse().unwrap()]) };
@@ -131,7 +137,7 @@ async fn a_ca_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
 #[tokio::test]
 async fn a_ca_in_repair_says_when_it_is_back() {
     let (dir, _ca, wanted) = nonsense(answer("503 Service Unavailable", "retry-after: 3600\r\n", "")).await;
-    let acme = crate::watch::acme(dir.path());
+    let acme = crate::watch::acme(&storage(&dir));
     let mut app = Watched::start(&acme, wanted);
     let before = Timestamp::now();
     app.failure().await;
@@ -142,7 +148,7 @@ async fn a_ca_in_repair_says_when_it_is_back() {
 #[tokio::test]
 async fn what_no_ca_could_issue_is_not_asked_for() {
     let (dir, _ca, wanted) = nonsense(answer("500 Internal Server Error", "", "")).await;
-    let acme = crate::watch::acme(dir.path());
+    let acme = crate::watch::acme(&storage(&dir));
     let names = vec!["*.example.com".parse().unwrap()];
     let mut app = Watched::start(&acme, Wanted { names, ..wanted });
     let error = app.failure().await;
@@ -154,9 +160,9 @@ async fn a_damaged_certificate_is_set_aside_and_an_expired_one_is_not_delivered(
     let (dir, _ca, wanted) = nonsense(answer("503 Service Unavailable", "", "")).await;
     let authority = wanted.authorities[0].directory.clone();
     let authority = authority.trim_start_matches("https://").replace([':', '/'], "-");
-    let place = dir.path().join("certificates").join(authority);
+    let place = storage(&dir).join("certificates").join(authority);
     let files = place.join("app.example.com");
-    let acme = crate::watch::acme(dir.path());
+    let acme = crate::watch::acme(&storage(&dir));
 
     std::fs::create_dir_all(&files).unwrap();
     std::fs::write(files.join("fullchain.pem"), "garbage").unwrap();

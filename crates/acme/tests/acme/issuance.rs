@@ -5,48 +5,11 @@ use std::time::Duration;
 use headwall_acme::{
     AccountBinding, Acme, AllowedChallenges, Authority, ChallengeKind, DnsHook, Event, Secret, State, Wanted,
 };
-use tempfile::TempDir;
 
 use crate::front::Front;
 use crate::pebble::Pebble;
+use crate::stage::{assert_trusted, authority, entries, first_entry, storage, wanted};
 use crate::watch::{TestClock, Watched, acme, pace};
-
-fn authority(pebble: &Pebble) -> Authority {
-    Authority { root: Some(pebble.root_pem_path()), ..Authority::directory(pebble.directory()) }
-}
-
-fn wanted(pebble: &Pebble, names: &[&str]) -> Wanted {
-    Wanted {
-        email: Some("ops@example.com".to_owned()),
-        authorities: vec![authority(pebble)],
-        ..Wanted::new(names.iter().map(|name| name.parse().unwrap()))
-    }
-}
-
-fn storage() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-/// Whether the chain leads to a root, as a browser would have it.
-fn assert_trusted(chain: &str, root: &str, name: &str) {
-    use rustls::client::WebPkiServerVerifier;
-    use rustls::client::danger::ServerCertVerifier;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, UnixTime};
-    use std::sync::Arc;
-
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes()).map(Result::unwrap).collect();
-    let name = name.to_owned().try_into().unwrap();
-    verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::now()).unwrap();
-}
-
-fn entries(storage: &TempDir, dir: &str) -> usize {
-    std::fs::read_dir(storage.path().join(dir)).map_or(0, Iterator::count)
-}
 
 #[tokio::test]
 async fn http_01_brings_a_certificate_that_is_trusted() {
@@ -67,13 +30,8 @@ async fn http_01_brings_a_certificate_that_is_trusted() {
     assert!(!acme.challenges().is_pending());
     assert_eq!(entries(&storage, "challenges/http-01"), 0, "answers are taken away");
     assert_eq!(entries(&storage, "locks"), 0, "the lock is given back");
-    let order = format!("orders/{}", entries_name(&storage, "certificates"));
+    let order = format!("orders/{}", first_entry(&storage, "certificates"));
     assert_eq!(entries(&storage, &order), 0, "the order is done");
-}
-
-fn entries_name(storage: &TempDir, dir: &str) -> String {
-    let mut entries = std::fs::read_dir(storage.path().join(dir)).unwrap();
-    entries.next().unwrap().unwrap().file_name().into_string().unwrap()
 }
 
 #[tokio::test]
@@ -115,7 +73,7 @@ async fn a_slow_ca_that_rejects_nonces_and_reuses_authorizations_is_fine() {
         for names in [["a.example.com", "b.example.com"], ["b.example.com", "a.example.com"]] {
             let mut app = Watched::start(&acme, wanted(&pebble, &names));
             app.issued().await;
-            assert_eq!(app.managed.status().failures, 0, "{kind}: {names:?}");
+            assert!(!app.has_failed(), "{kind}: {names:?}");
         }
     }
 }
@@ -136,7 +94,7 @@ async fn a_challenge_that_fails_is_followed_by_the_other_and_remembered() {
         };
         let mut first = Watched::start(&acme, wanted(&pebble, &["first.example.com"]));
         first.issued().await;
-        assert_eq!(first.managed.status().failures, 0, "{works}: it is the same attempt");
+        assert!(!first.has_failed(), "{works}: it is the same attempt");
         let orders =
             |log: String| log.matches("creating order").count().max(log.matches("Added order").count());
         let before = orders(pebble.log());
@@ -307,7 +265,7 @@ async fn half_of_all_nonces_may_be_rejected() {
     let mut app =
         Watched::start(&acme, wanted(&pebble, &["a.example.com", "b.example.com", "c.example.com"]));
     app.issued().await;
-    assert_eq!(app.managed.status().failures, 0, "one attempt is enough");
+    assert!(!app.has_failed(), "one attempt is enough");
 }
 
 #[tokio::test]
@@ -338,7 +296,7 @@ async fn an_account_that_the_ca_has_forgotten_is_made_again() {
     pebble.start_again().await;
     let mut second = Watched::start(&acme, wanted(&pebble, &["second.example.com"]));
     second.issued().await;
-    assert_eq!(second.managed.status().failures, 0, "the same attempt makes it");
+    assert!(!second.has_failed(), "the same attempt makes it");
 }
 
 #[tokio::test]
@@ -356,7 +314,7 @@ async fn the_next_ca_is_asked_when_one_fails() {
         Wanted { authorities: vec![down, second], ..wanted(&pebble, &["app.example.com"]) },
     );
     assert_eq!(app.issued().await.authority, "second");
-    assert_eq!(app.managed.status().failures, 0, "it is the same round");
+    assert!(!app.has_failed(), "it is the same round");
 }
 
 #[tokio::test]
@@ -367,7 +325,7 @@ async fn after_a_failure_the_staging_directory_is_asked_first() {
     // One root for both, as a CA has it: the files have the same owner and another path only.
     let roots: String =
         [&real, &staging].map(|pebble| std::fs::read_to_string(pebble.root_pem_path()).unwrap()).concat();
-    let root = storage.path().join("roots.pem");
+    let root = real.root_pem_path().with_file_name("both.pem");
     std::fs::write(&root, roots).unwrap();
     let acme = acme(storage.path());
     let _front = front.http(acme.challenges());
@@ -384,107 +342,4 @@ async fn after_a_failure_the_staging_directory_is_asked_first() {
     let issued = app.issued().await;
     assert_eq!(real.directory(), directory);
     assert_trusted(&issued.chain_pem, &real.issuer_root().await, "app.example.com");
-}
-
-#[tokio::test]
-async fn a_restart_keeps_certificate_and_account() {
-    let (storage, front) = (storage(), Front::bind().await);
-    let Some(mut pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
-    let one = acme(storage.path());
-    let _front = front.http(one.challenges());
-    let mut app = Watched::start(&one, wanted(&pebble, &["app.example.com"]));
-    let issued = app.issued().await;
-    let accounts = format!("accounts/{}/ops@example.com.json", entries_name(&storage, "accounts"));
-    let account = || std::fs::read_to_string(storage.path().join(&accounts)).unwrap();
-    let before = account();
-
-    let two = acme(storage.path());
-    let mut other = Watched::start(&two, wanted(&pebble, &["other.example.com"]));
-    other.issued().await;
-    assert_eq!(account(), before, "the account is the same");
-    assert_eq!(pebble.log().matches("There are now 1 accounts").count(), 1, "one was made: {}", pebble.log());
-    drop((app, other));
-
-    pebble.stop().await;
-    let three = acme(storage.path());
-    let mut again = Watched::start(&three, wanted(&pebble, &["app.example.com"]));
-    let stored = again.delivered().expect("it is delivered before anything is awaited, without the CA");
-    assert!(stored.is_stored && stored.chain_pem == issued.chain_pem && stored.key_pem == issued.key_pem);
-    assert_eq!(again.managed.status().state, State::Valid);
-}
-
-#[tokio::test]
-async fn an_order_survives_a_restart() {
-    let (storage, front) = (storage(), Front::bind().await);
-    let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
-    let acme = acme(storage.path());
-    // The hook ends when the test is done with it, so the order stays open.
-    let hook = DnsHook::exec("sh", ["-c", "exec sleep 60"], Duration::from_secs(60));
-    let names = ["app.example.com"];
-    let first = Watched::start(&acme, Wanted { dns: Some(hook), ..wanted(&pebble, &names) });
-    let file = async {
-        loop {
-            let dir = std::fs::read_dir(storage.path().join("orders")).ok().and_then(|mut dir| dir.next());
-            let file = dir.map(|dir| dir.unwrap().path().join("app.example.com.json"));
-            if let Some(text) = file.and_then(|file| std::fs::read_to_string(file).ok()) {
-                return text;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let pending = tokio::time::timeout(Duration::from_secs(20), file).await.unwrap();
-    drop(first);
-    let pending: serde_json::Value = serde_json::from_str(&pending).unwrap();
-
-    let _front = front.http(acme.challenges());
-    let mut second = Watched::start(&acme, wanted(&pebble, &names));
-    let issued = second.issued().await;
-    assert_eq!(
-        issued.key_pem.expose(),
-        pending["key"].as_str().unwrap(),
-        "the key of the order that was open"
-    );
-    assert_eq!(pebble.log().matches("Added order").count(), 1, "no second order: {}", pebble.log());
-}
-
-#[tokio::test]
-async fn a_certificate_is_renewed_with_a_third_of_its_life_left() {
-    let (storage, front) = (storage(), Front::bind().await);
-    let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
-    let clock = TestClock::drawing(0.5);
-    let acme = Acme::open_with(storage.path(), pace(&clock)).unwrap();
-    let _front = front.http(acme.challenges());
-    let mut app = Watched::start(&acme, wanted(&pebble, &["app.example.com"]));
-    let first = app.issued().await;
-    let at = app
-        .event(|event| match event {
-            Event::RenewalScheduled { at, asked_by_authority: false, .. } => Some(*at),
-            Event::RenewalScheduled { .. } | Event::Issued { .. } | Event::Failed { .. } => None,
-        })
-        .await;
-    let whole = first.not_after.duration_since(first.not_before).as_secs_f64();
-    let left = first.not_after.duration_since(at).as_secs_f64() / whole;
-    assert!((0.33..0.36).contains(&left), "{left} of the lifetime is left");
-    assert_eq!(app.managed.status().next_attempt, Some(at));
-
-    clock.put_forward_to(at);
-    let second = app.issued().await;
-    assert_ne!(second.chain_pem, first.chain_pem);
-    assert!(!second.is_stored);
-}
-
-#[tokio::test]
-async fn two_processes_on_one_storage_issue_once() {
-    let (storage, front) = (storage(), Front::bind().await);
-    let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
-    let (one, two) = (acme(storage.path()), acme(storage.path()));
-    // The CA reaches the second only; which of them asks is chance.
-    let _front = front.http(two.challenges());
-    let names = ["app.example.com"];
-    let mut first = Watched::start(&one, wanted(&pebble, &names));
-    let mut second = Watched::start(&two, wanted(&pebble, &names));
-    let (a, b) = (first.issued().await, second.issued().await);
-    assert_eq!(a.chain_pem, b.chain_pem);
-    assert!(a.is_stored != b.is_stored, "one has it from the CA, the other from the storage");
-    assert_eq!(pebble.log().matches("Issued certificate").count(), 1);
 }

@@ -7,8 +7,10 @@ mod front;
 #[path = "../../../testkit/src/pebble.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a file of the testkit")]
 mod pebble;
+mod stage;
 mod watch;
 
 mod broken;
 mod issuance;
+mod lasting;
 mod windows;

@@ -64,6 +64,11 @@ impl Watched {
         tokio::time::timeout(PATIENCE, event).await.expect("the event comes")
     }
 
+    /// Whether an attempt has failed that nobody has asked for.
+    pub(crate) fn has_failed(&mut self) -> bool {
+        std::iter::from_fn(|| self.events.try_recv().ok()).any(|event| matches!(event, Event::Failed { .. }))
+    }
+
     /// The text of the next failure.
     pub(crate) async fn failure(&mut self) -> String {
         self.event(|event| match event {
