@@ -12,6 +12,7 @@ mod routing;
 mod streaming;
 
 // What outlives a request.
+mod acme;
 mod health;
 mod reload;
 mod shutdown;

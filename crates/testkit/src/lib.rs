@@ -56,6 +56,7 @@ mod wire;
 
 mod gateway;
 mod in_memory;
+mod pebble;
 
 pub use body::{Feed, Gone};
 pub use certificates::{Authority, Certificate, Identity, Issue};
@@ -70,6 +71,7 @@ pub use origin::{
     Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Proxied, Request,
     Response, Seen, SeenTls,
 };
+pub use pebble::{Builder as PebbleBuilder, Dns, Pebble};
 pub use raw_origin::RawOrigin;
 pub use rustls::version::{TLS12, TLS13};
 pub use websocket::{Ending, Message, Sockets, SocketsRoute, WebSocket, WebSocketCall, WebSocketEcho};

@@ -40,6 +40,7 @@ pub struct Builder {
     nonce_reject: u8,
     authorization_reuse: u8,
     verification_delay: Option<u8>,
+    validity: Option<u32>,
     account_keys: Vec<(String, String)>,
 }
 
@@ -81,6 +82,12 @@ impl Builder {
     /// Verification takes up to so many seconds, by chance. At once by default.
     pub fn order_delay(mut self, seconds: u8) -> Self {
         self.verification_delay = Some(seconds);
+        self
+    }
+
+    /// How many seconds its certificates hold. Five years by default.
+    pub fn validity(mut self, seconds: u32) -> Self {
+        self.validity = Some(seconds);
         self
     }
 
@@ -174,6 +181,7 @@ impl Pebble {
             "tlsPort": self.settings.tls_port.unwrap_or_else(free_port),
             "externalAccountBindingRequired": !keys.is_empty(),
             "externalAccountMACKeys": keys,
+            "certificateValidityPeriod": self.settings.validity.unwrap_or(5 * 365 * 24 * 3600),
         }});
         std::fs::write(path("pebble.json"), config.to_string()).or_fail("pebble's config");
     }

@@ -86,7 +86,7 @@ impl Identity {
             not_before: system_time(parsed.validity().not_before),
             not_after: system_time(parsed.validity().not_after),
             issuer: parsed.issuer().to_string(),
-            serial: parsed.raw_serial_as_string(),
+            serial: parsed.raw_serial_as_string().replace(':', ""),
         })
     }
 
@@ -125,7 +125,7 @@ impl Identity {
         &self.issuer
     }
 
-    /// Its serial number in hexadecimal.
+    /// Its serial number in hexadecimal, without colons.
     pub fn serial(&self) -> &str {
         &self.serial
     }

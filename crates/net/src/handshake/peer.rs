@@ -28,7 +28,7 @@ fn certificate(der: &[u8]) -> Option<ClientCertificate> {
         der,
         parsed.subject().to_string(),
         parsed.issuer().to_string(),
-        parsed.raw_serial_as_string(),
+        parsed.raw_serial_as_string().replace(':', ""),
         fingerprint,
     ))
 }
