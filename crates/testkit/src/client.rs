@@ -177,7 +177,8 @@ impl Client {
 
     async fn connection(&self) -> Result<Arc<Connection>, Failed> {
         match &self.target {
-            Target::Fresh(dial) => dial.open().await,
+            // Boxed, because a handshake is large, and tests await much in one place.
+            Target::Fresh(dial) => Box::pin(dial.open()).await,
             Target::Kept(connection) => Ok(Arc::clone(connection)),
         }
     }

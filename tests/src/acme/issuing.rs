@@ -1,5 +1,7 @@
 //! How a certificate is obtained.
 
+use headwall_testkit::eventually;
+
 use super::{HOST, Stand, certificates};
 
 #[tokio::test]
@@ -21,7 +23,11 @@ async fn a_certificate_is_obtained_over_plain_http() {
     assert_eq!(certificate["certificate"], HOST);
     assert_eq!(certificate["source"], "acme");
     assert_eq!(certificate["serial"], reply.handshake().serial());
-    assert!(certificate["next_attempt"].is_string(), "the renewal has its time: {certificate}");
+    eventually(10, async || {
+        let certificate = certificates(&stand.gateway).await.remove(0);
+        certificate["next_attempt"].is_string().then_some(())
+    })
+    .await;
     stand.gateway.admin("/readyz").await.assert_status(200);
 
     // The challenge is over, and what is not a challenge is sent to HTTPS like everything else.
