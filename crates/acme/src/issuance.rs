@@ -16,6 +16,7 @@ use crate::certificate::Certificate;
 use crate::error::{AttemptError, FailedChallenge, is_bad_nonce};
 use crate::identifier::list;
 use crate::nonce::again;
+use crate::storage::StorageError;
 use crate::{Authority, ChallengeKind, Identifier, Secret, Wanted};
 
 use pending::Pending;
@@ -33,7 +34,9 @@ pub(crate) struct Issuance<'a> {
     pub(crate) session: &'a Session,
     pub(crate) authority: &'a Authority,
     pub(crate) wanted: &'a Wanted,
-    /// The certificate that this one is for (RFC 9773 5).
+    /// The certificate that is in use.
+    pub(crate) in_use: Option<&'a Certificate>,
+    /// The certificate that this CA is told to be replaced (RFC 9773 5).
     pub(crate) replaces: Option<CertificateIdentifier<'static>>,
 }
 
@@ -84,15 +87,23 @@ impl Issuance<'_> {
             Err(_) => {}
         }
         // An order that was not refused may be continued, after a pause or by another process.
-        if outcome.as_ref().err().is_none_or(AttemptError::is_final) {
-            Pending::forget(self)?;
+        if outcome.as_ref().is_err_and(AttemptError::is_final) {
+            self.conclude()?;
         }
         outcome
     }
 
+    /// Forgets the order, once its certificate is safe. Until then a restart can fetch it again.
+    pub(crate) fn conclude(&self) -> Result<(), StorageError> {
+        Pending::forget(self)
+    }
+
     /// The order of an earlier run if the CA still knows it, or a new one.
     async fn open(&self) -> Result<Open, AttemptError> {
-        if let Some(pending) = Pending::find(self)? {
+        // An order for the key in use has brought its certificate, and could not be forgotten then.
+        let is_open =
+            |pending: &Pending| !self.in_use.is_some_and(|current| pending.is_for(&current.key_pem));
+        if let Some(pending) = Pending::find(self)?.filter(is_open) {
             match again!(self.session.account.order(pending.url.clone())) {
                 Ok(mut order) => {
                     if order.state().status != OrderStatus::Invalid {
@@ -121,7 +132,8 @@ impl Issuance<'_> {
         let names: Vec<_> = self.wanted.names.iter().map(Identifier::to_acme).collect();
         let plain = || {
             let order = NewOrder::new(&names);
-            self.authority.profile.as_deref().map_or(NewOrder::new(&names), |profile| order.profile(profile))
+            let Some(profile) = self.authority.profile.as_deref() else { return order };
+            order.profile(profile)
         };
         if let Some(replaces) = replaces {
             self.acme.throttle.admit(&self.session.file).await;

@@ -41,6 +41,8 @@ struct Task {
     status: Arc<Mutex<Status>>,
     /// The certificate that was delivered last.
     current: Option<Current>,
+    /// Since when, unless it was there at the start.
+    adopted: Option<Timestamp>,
     /// When it is renewed.
     plan: Option<Plan>,
     /// Failed attempts in a row, and since when.
@@ -76,12 +78,14 @@ impl Acme {
             tell: Box::new(tell),
             status: status.clone(),
             current: None,
+            adopted: None,
             plan: None,
             failures: 0,
             failing_since: None,
             blocked: HashMap::new(),
         };
         task.pick_up();
+        task.adopted = None;
         Managed { status, task: tokio::spawn(task.run()) }
     }
 }

@@ -40,6 +40,11 @@ impl Pending {
         issuance.acme.storage.remove(&file(issuance))
     }
 
+    /// Whether the order is for that key.
+    pub(super) fn is_for(&self, key: &Secret) -> bool {
+        self.key == key.expose()
+    }
+
     pub(super) fn key(self) -> Secret {
         Secret::new(self.key)
     }

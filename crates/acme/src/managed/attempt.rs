@@ -46,10 +46,7 @@ impl Task {
                 continue;
             }
             match self.ask(&authority).await {
-                Ok(certificate) => {
-                    self.issued(certificate, authority);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) => failure = failure.with(&error),
             }
         }
@@ -73,7 +70,7 @@ impl Task {
     }
 
     /// Asks one CA. After a failure its staging directory is asked first, which costs nothing when it fails again.
-    async fn ask(&mut self, authority: &Authority) -> Result<Certificate, AttemptError> {
+    async fn ask(&mut self, authority: &Authority) -> Result<(), AttemptError> {
         if self.failures > 0
             && let Some(staging) = authority.rehearsal()
         {
@@ -84,15 +81,11 @@ impl Task {
     }
 
     /// Orders from `authority`'s directory, or its staging one. Being refused for asking too much counts for both.
-    async fn order(
-        &mut self,
-        authority: &Authority,
-        directory: &Authority,
-    ) -> Result<Certificate, AttemptError> {
+    async fn order(&mut self, authority: &Authority, directory: &Authority) -> Result<(), AttemptError> {
         let client = Client::new(directory.root.as_ref(), self.acme.pace.request_timeout)?;
-        let mut outcome = self.issue(directory, &client).await;
+        let mut outcome = self.issue(authority, directory, &client).await;
         if outcome.as_ref().is_err_and(AttemptError::is_account_gone) {
-            outcome = self.issue(directory, &client).await;
+            outcome = self.issue(authority, directory, &client).await;
         }
         if outcome.is_err()
             && let Some(wait) = client.heard().back_off
@@ -102,22 +95,37 @@ impl Task {
         outcome
     }
 
-    async fn issue(&self, directory: &Authority, client: &Client) -> Result<Certificate, AttemptError> {
-        let (acme, email) = (&*self.acme, self.wanted.email.as_deref());
-        let session = Session::open(&acme.storage, &acme.pace, directory, email, client).await?;
-        let previous = self.current.as_ref().filter(|current| current.authority == *directory);
-        let replaces = previous.and_then(|current| current.certificate.id.clone());
-        let (session, wanted) = (&session, &self.wanted);
-        let outcome = Issuance { acme, session, authority: directory, wanted, replaces }.obtain().await;
+    async fn issue(
+        &mut self,
+        authority: &Authority,
+        directory: &Authority,
+        client: &Client,
+    ) -> Result<(), AttemptError> {
+        let (acme, wanted) = (self.acme.clone(), self.wanted.clone());
+        let email = wanted.email.as_deref();
+        let session = &Session::open(&acme.storage, &acme.pace, directory, email, client).await?;
+        let current = self.current.clone();
+        let in_use = current.as_ref().map(|current| &current.certificate);
+        let is_theirs = current.as_ref().is_some_and(|current| current.authority == *directory);
+        let replaces = in_use.filter(|_| is_theirs).and_then(|certificate| certificate.id.clone());
+        let (acme, wanted) = (&*acme, &wanted);
+        let issuance = Issuance { acme, session, authority: directory, wanted, in_use, replaces };
+        let outcome = issuance.obtain().await;
         if outcome.as_ref().is_err_and(AttemptError::is_account_gone) {
             session.set_aside(&acme.storage)?;
         }
-        outcome
+        let certificate = outcome?;
+        // What a staging directory issues is good for nothing.
+        let is_safe = authority.directory != directory.directory || self.issued(certificate, authority);
+        if is_safe {
+            issuance.conclude()?;
+        }
+        Ok(())
     }
 
-    /// Stores and delivers a new certificate. One that cannot be stored is delivered all the same: it works until the
-    /// next start.
-    fn issued(&mut self, certificate: Certificate, authority: Authority) {
+    /// Stores and delivers a new certificate, and tells whether it is stored. One that cannot be is delivered all the
+    /// same: it works until the next start.
+    fn issued(&mut self, certificate: Certificate, authority: &Authority) -> bool {
         let meta = Meta {
             authority: authority.name.clone(),
             directory: authority.directory.clone(),
@@ -127,8 +135,9 @@ impl Task {
             stored: self.now(),
         };
         let (directory, name) = (authority.file_name(), self.wanted.file_name());
-        if let Err(error) = self.acme.storage.store_certificate(&directory, &name, &certificate, &meta) {
-            log::error!("the new certificate is in use and will be gone after a restart: {error}");
+        let stored = self.acme.storage.store_certificate(&directory, &name, &certificate, &meta);
+        if let Err(error) = &stored {
+            log::error!("the new certificate is in use and cannot be stored: {error}");
         }
         let event = Event::Issued {
             names: certificate.names.clone(),
@@ -136,8 +145,9 @@ impl Task {
             not_after: certificate.lifetime.not_after,
         };
         self.blocked.remove(&authority.directory);
-        self.adopt(Current { certificate, authority }, false);
+        self.adopt(Current { certificate, authority: authority.clone() }, false);
         self.event(&event);
+        stored.is_ok()
     }
 }
 

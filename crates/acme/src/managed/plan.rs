@@ -11,11 +11,14 @@ use crate::account::Session;
 use crate::client::Client;
 use crate::error::{AttemptError, is_bad_nonce};
 use crate::nonce::again;
-use crate::pace::after;
+use crate::pace::{after, until};
 use crate::renewal::{Window, by_lifetime, by_window, pause};
 
 /// How long after a failed question the CA is asked for its window again.
 const ASK_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
+
+/// How long a new certificate is used at least, or a third of what is left of it.
+const SHORTEST_USE: Duration = Duration::from_secs(60 * 60);
 
 /// When the certificate in use is renewed.
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl Task {
         }
         let suggested = suggestion.as_ref().and_then(|s| by_window(lifetime, s.window, random));
         let plan = Plan {
-            at: suggested.unwrap_or_else(|| by_lifetime(lifetime, random)),
+            at: suggested.unwrap_or_else(|| by_lifetime(lifetime, random)).max(self.earliest(current)),
             window: suggestion.as_ref().map(|s| s.window),
             ask,
         };
@@ -90,6 +93,14 @@ impl Task {
             explanation: suggestion.and_then(|s| s.explanation),
         });
         plan
+    }
+
+    /// Before when a certificate is not renewed. One that is new and due, because a clock or the CA is wrong, must not
+    /// make for a certificate a second.
+    fn earliest(&self, current: &Current) -> Timestamp {
+        let Some(adopted) = self.adopted else { return Timestamp::MIN };
+        let left = until(current.certificate.lifetime.not_after, adopted);
+        after(adopted, SHORTEST_USE.min(left / 3))
     }
 
     /// The CA's window for a certificate. None where it has none, or where the certificate is from an account that is

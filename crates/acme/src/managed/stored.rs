@@ -53,6 +53,7 @@ impl Task {
             is_stored,
         });
         self.current = Some(new);
+        self.adopted = Some(self.now());
         self.plan = None;
     }
 

@@ -71,6 +71,25 @@ async fn an_order_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_could_not_be_stored_is_fetched_again() {
+    let (storage, front) = (storage(), Front::bind().await);
+    let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
+    // No directory can be made where a file is.
+    let obstacle = storage.path().join("certificates");
+    std::fs::write(&obstacle, "").unwrap();
+    let acme = acme(storage.path());
+    let _front = front.http(acme.challenges());
+    let mut first = Watched::start(&acme, wanted(&pebble, &["app.example.com"]));
+    let issued = first.issued().await;
+    assert!(!issued.is_stored);
+    drop(first);
+    std::fs::remove_file(&obstacle).unwrap();
+    let mut second = Watched::start(&acme, wanted(&pebble, &["app.example.com"]));
+    assert_eq!(second.issued().await.chain_pem, issued.chain_pem);
+    assert_eq!(pebble.log().matches("Added order").count(), 1, "no second order: {}", pebble.log());
+}
+
+#[tokio::test]
 async fn a_certificate_is_renewed_with_a_third_of_its_life_left() {
     let (storage, front) = (storage(), Front::bind().await);
     let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };

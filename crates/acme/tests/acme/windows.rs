@@ -117,6 +117,29 @@ async fn the_cas_window_decides_when_and_the_new_order_says_what_it_replaces() {
 }
 
 #[tokio::test]
+async fn a_window_that_is_always_past_does_not_make_a_certificate_a_second() {
+    let (dir, front) = (tempfile::tempdir().unwrap(), Front::bind().await);
+    let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
+    let windows = Arc::new(Windows::default());
+    *windows.window.lock() = Some((Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
+    let ca = with_windows(&pebble, &windows).await;
+    let acme = crate::watch::acme(dir.path());
+    let _front = front.http(acme.challenges());
+    let authority = Authority { root: Some(pebble.root_pem_path()), ..Authority::directory(ca.directory()) };
+    let wanted = Wanted { authorities: vec![authority], ..Wanted::new(["app.example.com".parse().unwrap()]) };
+    let mut app = Watched::start(&acme, wanted.clone());
+    app.issued().await;
+    let (at, asked, _) = app.event(scheduled).await;
+    let wait = at.duration_since(Timestamp::now()).as_secs();
+    assert!(asked && (3590..=3600).contains(&wait), "it is used for an hour: {wait} s");
+    drop(app);
+
+    let mut again = Watched::start(&acme, wanted);
+    assert!(again.delivered().is_some_and(|stored| stored.is_stored));
+    assert!(!again.issued().await.is_stored, "after a restart it is renewed at once");
+}
+
+#[tokio::test]
 async fn a_question_that_fails_leaves_the_third() {
     let (dir, front) = (tempfile::tempdir().unwrap(), Front::bind().await);
     let Some(pebble) = Pebble::builder().http_port(front.port()).start().await else { return };
