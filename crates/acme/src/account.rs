@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Authority;
 use crate::client::Client;
-use crate::error::{AttemptError, is_bad_nonce};
+use crate::error::AttemptError;
 use crate::lock::Waiting;
 use crate::nonce::again;
 use crate::pace::Pace;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::account::Session;
 use crate::acme::Inner;
 use crate::certificate::Certificate;
-use crate::error::{AttemptError, FailedChallenge, is_bad_nonce};
+use crate::error::{AttemptError, FailedChallenge};
 use crate::identifier::list;
 use crate::nonce::again;
 use crate::storage::StorageError;
@@ -170,7 +170,9 @@ impl Issuance<'_> {
             let status = open.order.state().status;
             match status {
                 OrderStatus::Pending if !is_answered => {
-                    proofs.answer(self, &mut open.order, kinds).await?;
+                    if let Err(error) = proofs.answer(self, &mut open.order, kinds).await {
+                        return Err(self.second_look(&mut open.order, error).await);
+                    }
                     is_answered = true;
                 }
                 OrderStatus::Ready if !is_finalized => {
@@ -197,6 +199,16 @@ impl Issuance<'_> {
             pause = (pause * 2).min(LONGEST_PAUSE);
             again!(async { open.order.refresh().await.map(|_| ()) }).map_err(|error| self.error(error))?;
         }
+    }
+
+    /// A CA that looks at an answer at once may refuse it before it is asked how it went. The order has the reasons.
+    async fn second_look(&self, order: &mut Order, error: AttemptError) -> AttemptError {
+        let AttemptError::Problem { .. } = error else { return error };
+        let looked = again!(async { order.refresh().await.map(|_| ()) });
+        if looked.is_ok() && order.state().status == OrderStatus::Invalid {
+            return self.refusal(order).await;
+        }
+        error
     }
 
     /// Why the CA has given up an order: the challenges that failed, or what it says of the whole.

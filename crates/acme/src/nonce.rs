@@ -12,7 +12,7 @@ macro_rules! again {
         let mut left = $crate::nonce::AGAIN;
         loop {
             match $request.await {
-                Err(error) if left > 0 && is_bad_nonce(&error) => left -= 1,
+                Err(error) if left > 0 && $crate::error::is_bad_nonce(&error) => left -= 1,
                 made => break made,
             }
         }

@@ -26,7 +26,7 @@ const STARTS: usize = 5;
 pub struct Pebble {
     settings: Builder,
     dir: TempDir,
-    process: Option<Child>,
+    process: Option<Process>,
     port: u16,
     management: u16,
     dns: Dns,
@@ -44,10 +44,14 @@ pub struct Builder {
     account_keys: Vec<(String, String)>,
 }
 
+/// A program that ends, and is gone from the table of processes, when it is dropped.
+#[derive(Debug)]
+struct Process(Child);
+
 /// The DNS server that the CA asks.
 #[derive(Debug)]
 pub struct Dns {
-    process: Child,
+    process: Process,
     port: u16,
     management: u16,
 }
@@ -159,7 +163,7 @@ impl Pebble {
     /// Stops the CA. Its port is nobody's then.
     pub async fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.kill().await.or_fail("pebble can be ended");
+            process.0.kill().await.or_fail("pebble can be ended");
         }
     }
 
@@ -203,11 +207,11 @@ impl Pebble {
             Some(seconds) => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
             None => command.env("PEBBLE_VA_NOSLEEP", "1"),
         };
-        let mut process = command.spawn().or_fail("pebble can be started");
+        let mut process = Process(command.spawn().or_fail("pebble can be started"));
         let is_up = async {
             // A stranger on that port would not have a certificate of ours.
             while self.fetch(&self.directory()).await.is_none() {
-                if process.try_wait().is_ok_and(|status| status.is_some()) {
+                if process.0.try_wait().is_ok_and(|status| status.is_some()) {
                     return false;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -259,7 +263,7 @@ impl Dns {
                 .stdout(log())
                 .stderr(log())
                 .kill_on_drop(true);
-            let process = command.spawn().or_fail("pebble-challtestsrv can be started");
+            let process = Process(command.spawn().or_fail("pebble-challtestsrv can be started"));
             let mut dns = Self { process, port, management };
             if dns.is_up().await {
                 return dns;
@@ -272,7 +276,7 @@ impl Dns {
         let answers = async {
             for port in [self.management, self.port] {
                 while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                    if self.process.try_wait().is_ok_and(|status| status.is_some()) {
+                    if self.process.0.try_wait().is_ok_and(|status| status.is_some()) {
                         return false;
                     }
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -294,6 +298,18 @@ impl Dns {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.or_fail("the DNS server answers");
         assert!(answer.starts_with("HTTP/1.1 200"), "{path} {body}: {answer}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.0.start_kill().is_ok() {
+            // A killed process is gone within a moment; the runtime may not live long enough to see it.
+            let mut waits = 0..200;
+            while self.0.try_wait().is_ok_and(|status| status.is_none()) && waits.next().is_some() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use instant_acme::{AuthorizationStatus, ChallengeHandle, ChallengeStatus, Challe
 use super::Issuance;
 use crate::challenges::Presented;
 use crate::dns::{DnsHook, Record};
-use crate::error::{AttemptError, FailedChallenge, Said, is_bad_nonce};
+use crate::error::{AttemptError, FailedChallenge, Said};
 use crate::nonce::again;
 use crate::{ChallengeKind, Identifier};
 
@@ -52,6 +52,11 @@ fn kind(acme: &ChallengeType) -> Option<ChallengeKind> {
     kinds.into_iter().find(|kind| kind.to_acme() == *acme)
 }
 
+fn words(kinds: &[ChallengeKind]) -> String {
+    let words: Vec<String> = kinds.iter().map(ChallengeKind::to_string).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(" or ") }
+}
+
 /// Fetches all of an order's authorizations. Those that are there are not fetched again, so it can begin anew.
 async fn fetch(issuance: &Issuance<'_>, order: &mut Order) -> Result<(), AttemptError> {
     again!(async {
@@ -84,33 +89,20 @@ impl Proofs {
             let name = authorization.identifier().to_string();
             let offered: Vec<ChallengeKind> =
                 authorization.challenges.iter().filter_map(|challenge| kind(&challenge.r#type)).collect();
-            let identifier = name.parse::<Identifier>().ok();
-            let wanted = kinds.iter().copied().find(|kind| {
-                offered.contains(kind) && identifier.as_ref().is_some_and(|name| is_fit(*kind, name))
-            });
-            let challenge = wanted.and_then(|kind| Some((kind, authorization.challenge(kind.to_acme())?)));
-            let Some(((kind, mut challenge), identifier)) = challenge.zip(identifier) else {
-                let words = |kinds: &[ChallengeKind]| {
-                    let words: Vec<String> = kinds.iter().map(ChallengeKind::to_string).collect();
-                    if words.is_empty() { "nothing".to_owned() } else { words.join(" or ") }
-                };
-                return Err(AttemptError::NoChallenge {
-                    host: issuance.session.host.clone(),
-                    name,
-                    offered: words(&offered),
-                    allowed: words(kinds),
-                });
+            let none = || AttemptError::NoChallenge {
+                host: issuance.session.host.clone(),
+                name: name.clone(),
+                offered: words(&offered),
+                allowed: words(kinds),
             };
+            let identifier: Identifier = name.parse().map_err(|_| none())?;
+            let is_possible = |kind: &ChallengeKind| offered.contains(kind) && is_fit(*kind, &identifier);
+            let kind = kinds.iter().copied().find(is_possible).ok_or_else(none)?;
+            let mut challenge = authorization.challenge(kind.to_acme()).ok_or_else(none)?;
             self.put_up(issuance, &identifier, kind, &challenge).await?;
-            if challenge.status != ChallengeStatus::Pending {
-                continue;
-            }
-            match again!(challenge.set_ready()) {
-                Ok(()) => {}
-                // The CA has looked already and did not like it; the order tells the rest.
-                Err(instant_acme::Error::Api(problem))
-                    if problem.status.is_none_or(|status| status < 400) => {}
-                Err(error) => return Err(issuance.error(error)),
+            // In an order of an earlier run the CA may be looking already.
+            if challenge.status == ChallengeStatus::Pending {
+                again!(challenge.set_ready()).map_err(|error| issuance.error(error))?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::stored::Current;
 use crate::Event;
 use crate::account::Session;
 use crate::client::Client;
-use crate::error::{AttemptError, is_bad_nonce};
+use crate::error::AttemptError;
 use crate::nonce::again;
 use crate::pace::{after, until};
 use crate::renewal::{Window, by_lifetime, by_window, pause};
