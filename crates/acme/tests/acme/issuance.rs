@@ -7,9 +7,9 @@ use headwall_acme::{
 };
 
 use crate::front::Front;
-use crate::pebble::Pebble;
 use crate::stage::{assert_trusted, authority, entries, first_entry, storage, wanted};
 use crate::watch::{TestClock, Watched, acme, pace};
+use headwall_testkit::Pebble;
 
 #[tokio::test]
 async fn http_01_brings_a_certificate_that_is_trusted() {

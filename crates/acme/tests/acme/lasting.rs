@@ -5,9 +5,9 @@ use std::time::Duration;
 use headwall_acme::{Acme, AllowedChallenges, ChallengeKind, DnsHook, Event, State, Wanted};
 
 use crate::front::Front;
-use crate::pebble::Pebble;
 use crate::stage::{first_entry, storage, wanted};
 use crate::watch::{TestClock, Watched, acme, pace};
+use headwall_testkit::Pebble;
 
 #[tokio::test]
 async fn a_restart_keeps_certificate_and_account() {

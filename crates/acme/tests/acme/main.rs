@@ -4,9 +4,6 @@
 
 mod ca;
 mod front;
-#[path = "../../../testkit/src/pebble.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it is a file of the testkit")]
-mod pebble;
 mod stage;
 mod watch;
 

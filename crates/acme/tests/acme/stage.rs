@@ -3,7 +3,7 @@
 use headwall_acme::{Authority, Wanted};
 use tempfile::TempDir;
 
-use crate::pebble::Pebble;
+use headwall_testkit::Pebble;
 
 /// Pebble as an authority.
 pub(crate) fn authority(pebble: &Pebble) -> Authority {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::ca::{Ca, answer, changed};
 use crate::front::Front;
-use crate::pebble::Pebble;
 use crate::watch::{TestClock, Watched, pace};
+use headwall_testkit::Pebble;
 
 /// A window, and what `replaces` the orders had.
 #[derive(Debug, Default)]
