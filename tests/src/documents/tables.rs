@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use headwall::error::Failure;
 use headwall_testkit::{Authority, Gateway, Origin, WebSocketEcho, eventually};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::markdown::{table, words};
 use crate::tidy::files;
@@ -77,7 +78,7 @@ fn metric_labels_are_known_words() {
 }
 
 /// A gateway that has met a bit of everything.
-async fn used() -> (Gateway, Origin) {
+async fn used() -> (Gateway, (Origin, TempDir)) {
     let authority = Authority::new();
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = authority.issue(&["127.0.0.1"]).write(dir.path());
@@ -123,12 +124,12 @@ async fn used() -> (Gateway, Origin) {
     client.get("/").send().await.assert_status(200);
     client.get("/").send().await.assert_status(429);
     eventually(10, async || gateway.metric("headwall_websockets_open").filter(|open| *open == 0.0)).await;
-    (gateway, origin)
+    (gateway, (origin, dir))
 }
 
 #[tokio::test]
 async fn metrics_are_as_the_table_says() {
-    let (gateway, _origin) = used().await;
+    let (gateway, _behind) = used().await;
     let text = gateway.admin("/metrics").await.text();
     let documented = documented_metrics();
     let mut types = BTreeMap::new();
@@ -169,7 +170,7 @@ async fn log_fields_are_as_the_table_says() {
     let written: BTreeSet<_> = fields.lines().filter_map(name).chain(["time".to_owned()]).collect();
     assert_eq!(documented, written, "{OBSERVE} (left) and the code (right)");
 
-    let (gateway, _origin) = used().await;
+    let (gateway, _behind) = used().await;
     let log = gateway.stop().await;
     let seen: BTreeSet<_> =
         log.iter().filter_map(Value::as_object).flat_map(|line| line.keys().cloned()).collect();
