@@ -53,7 +53,7 @@ pub(crate) struct File {
     #[serde(default)]
     #[garde(skip)]
     pub(crate) access_log: AccessLog,
-    /// The page for operators and monitoring: `/metrics`, `/livez`, `/readyz`.
+    /// The page for operators and monitoring: `/metrics`, `/livez`, `/readyz`, `/certificates`.
     #[serde(default)]
     #[garde(skip)]
     pub(crate) admin: Admin,

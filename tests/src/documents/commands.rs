@@ -7,8 +7,21 @@ use super::program::{headwall, words};
 use crate::tidy::files;
 
 /// Programs that documents may show and that are not run here.
-const FOREIGN: [&str; 9] =
-    ["cargo", "curl", "docker", "git", "grep", "kill", "mdbook", "systemctl", "journalctl"];
+const FOREIGN: [&str; 13] = [
+    "cargo",
+    "certbot",
+    "chgrp",
+    "chmod",
+    "curl",
+    "docker",
+    "git",
+    "grep",
+    "journalctl",
+    "kill",
+    "mdbook",
+    "openssl",
+    "systemctl",
+];
 /// Names that stand for the reader's own config.
 const READERS_CONFIG: [&str; 2] = ["headwall.yaml", "/etc/headwall/headwall.yaml"];
 
@@ -62,8 +75,8 @@ fn try_headwall(place: &str, line: &str, args: &mut Vec<String>) {
         // The sample app takes an address and nothing else.
         Some("demo") => assert!(args.len() <= 2, "{place}: {line}"),
         first => {
-            if first == Some("run") {
-                // Read like any other arguments, and then not served.
+            if matches!(first, Some("run" | "trust" | "untrust")) {
+                // Read like any other arguments, and then neither served nor done to this machine.
                 args.push("--help".to_owned());
             }
             let output = headwall(args);

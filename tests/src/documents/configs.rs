@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use headwall_testkit::Authority;
+
 use super::extend;
 use super::markdown::{Block, blocks, doc_comment_blocks};
-use super::program::headwall;
+use super::program::headwall_with;
 use crate::tidy::files;
 
 /// YAML of other programs is marked with their names.
 const FOREIGN: [&str; 2] = ["yaml,compose", "yaml,prometheus"];
-const TOP: [&str; 8] =
-    ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "upstreams"];
-const SITE: [&str; 4] = ["name", "hosts", "filters", "routes"];
+const TOP: [&str; 9] =
+    ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "storage", "upstreams"];
+const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
 const SERVICES: [&str; 5] = ["api", "websocket", "respond", "redirect", "canary"];
 const FILTERS: [&str; 4] = ["rate_limit", "headers", "security_headers", "signature"];
+/// A variable that has no default in a document, because it is a secret.
+const SECRET: &str = "ZEROSSL_HMAC_KEY";
 /// A route, where it does not matter which.
 const ANY_ROUTE: &str = "[{ respond: {} }]";
 
@@ -26,24 +30,48 @@ fn configs_are_fine_as_they_stand() {
         .collect();
     assert!(yaml.len() > 20, "configs were found: {}", yaml.len());
     let server = extend::server();
+    let variable = |name: &str| (name == SECRET).then(|| "c2VjcmV0".to_owned());
     for block in yaml {
         assert_eq!(block.info, "yaml", "{}: only {FOREIGN:?} are left out", block.place);
         let text = whole(&block);
-        if let Err(report) = server.read(&block.place, &text, &|_| None) {
+        if let Err(report) = server.read(&block.place, &text, &variable) {
             panic!("{}: this config is refused:\n{report}\n\nread as:\n{text}", block.place);
         }
     }
 }
 
-#[test]
-fn shipped_configs_are_fine() {
+/// `check` with every config of `conf`.
+fn check_of_shipped_configs() -> Vec<String> {
     let mut args = vec!["check".to_owned()];
     args.extend(
         files::ending_in(".yaml").into_iter().map(|file| file.path).filter(|path| path.starts_with("conf/")),
     );
     assert!(args.len() > 1, "conf/ has configs");
-    let output = headwall(&args);
+    args
+}
+
+#[test]
+fn shipped_configs_are_fine() {
+    // The files that they name are their operator's. `check` reads them, so these stand in.
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = Authority::new().issue(&["yourdomain.com"]).write(dir.path());
+    let variables = [("HEADWALL_CERT", certificate.as_path()), ("HEADWALL_KEY", key.as_path())];
+    let output = headwall_with(&check_of_shipped_configs(), &variables);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_check_without_the_certificates_says_so_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("fullchain.pem");
+    let variables = [("HEADWALL_CERT", missing.as_path()), ("HEADWALL_KEY", missing.as_path())];
+    let output = headwall_with(&check_of_shipped_configs(), &variables);
+    assert!(!output.status.success(), "certificates that are not there are an error");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(errors.len(), 3, "one for each config with a certificate in files:\n{said}");
+    // A value from the environment may be a secret, so its variable is named instead.
+    assert!(errors.iter().all(|line| line.contains("${HEADWALL_CERT}: No such file")), "{said}");
 }
 
 /// The keys at the beginning of a text's lines.

@@ -8,9 +8,15 @@ use crate::tidy::files;
 
 /// Runs `headwall` in the root of the repository.
 pub(super) fn headwall(args: &[String]) -> Output {
+    headwall_with(args, &[])
+}
+
+/// Runs it with these variables in its environment.
+pub(super) fn headwall_with(args: &[String], variables: &[(&str, &Path)]) -> Output {
     let program = program();
     Command::new(&program)
         .args(args)
+        .envs(variables.iter().copied())
         .current_dir(files::root())
         // Help is wrapped to a width and would otherwise depend on the terminal.
         .env("COLUMNS", "100")

@@ -66,7 +66,7 @@ fn page(schema: &Value) -> String {
         text.push_str(&format!(
             "| <a id=\"{}\"></a>{} | {} | {} |\n",
             anchor(name),
-            title(name).to_lowercase(),
+            in_a_sentence(&title(name)),
             cell(&[description(definition), choices].concat()),
             examples.join(", ")
         ));
@@ -111,6 +111,10 @@ impl<'a> Reference<'a> {
                 .collect();
             return kinds.join(" or ");
         }
+        if let Some(words) = schema["enum"].as_array() {
+            let words: Vec<_> = words.iter().map(|word| format!("`{}`", plain(word))).collect();
+            return words.join(" or ");
+        }
         if let Some(value) = schema.get("const") {
             return format!("`{}`", plain(value));
         }
@@ -145,6 +149,9 @@ impl<'a> Reference<'a> {
                 .and_then(|path| self.definitions.get_key_value(path.trim_start_matches("#/$defs/")))
                 .map_or_else(|| "upstream".to_owned(), |(name, _)| self.link(name));
         }
+        if name == "Tls" {
+            return self.kind(definition);
+        }
         if !self.seen.contains(&name) {
             self.seen.push(name);
             if is_section {
@@ -155,7 +162,7 @@ impl<'a> Reference<'a> {
                 self.values.push(name);
             }
         }
-        format!("[{}](#{})", title(name).to_lowercase(), anchor(name))
+        format!("[{}](#{})", in_a_sentence(&title(name)), anchor(name))
     }
 
     fn target(&self, schema: &Value) -> Option<&'a Value> {
@@ -178,6 +185,16 @@ fn title(name: &str) -> String {
         ("KeySource", "Rate limit key"),
         ("Condition", "Match"),
         ("WebSocket", "Websocket"),
+        ("TlsSettings", "TLS settings"),
+        ("TlsVersion", "TLS version"),
+        ("Acme", "ACME"),
+        ("AcmeAuthority", "ACME authority"),
+        ("AcmeAccount", "ACME account"),
+        ("AcmeChallenge", "ACME challenge"),
+        ("AcmeDns", "ACME over DNS"),
+        ("ClientAuth", "Client certificates"),
+        ("ClientAuthMode", "Client certificates mode"),
+        ("HttpsRedirect", "Redirect to HTTPS"),
     ];
     if let Some((_, title)) = known.iter().find(|(known, _)| *known == name) {
         return (*title).to_owned();
@@ -192,6 +209,15 @@ fn title(name: &str) -> String {
         }
     }
     title
+}
+
+/// A title in the middle of a sentence, where abbreviations stay as they are.
+fn in_a_sentence(title: &str) -> String {
+    let is_short_for = |word: &&str| word.len() > 1 && word.chars().all(char::is_uppercase);
+    let words = title.split(' ');
+    let words =
+        words.map(|word| Some(word).filter(is_short_for).map_or_else(|| word.to_lowercase(), str::to_owned));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn anchor(name: &str) -> String {

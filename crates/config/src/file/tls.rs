@@ -17,6 +17,7 @@ pub(crate) struct TlsSlot(NodeRef);
 /// How a site speaks TLS.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TlsSettings")]
 pub(crate) struct WrittenTls {
     /// The certificate chain in PEM, the site's own certificate first: certbot's `fullchain.pem`. It is watched, and
     /// exchanged when it changes. Default: none, so that `acme`, `internal` or `certificates` says where from.
