@@ -15,6 +15,7 @@ mod streaming;
 mod health;
 mod reload;
 mod shutdown;
+mod tls;
 mod upstream_tls;
 mod websocket;
 
