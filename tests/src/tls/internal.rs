@@ -99,7 +99,7 @@ async fn its_root_is_installed_and_taken_away_again() {
     let files = installed();
     assert_eq!(files.len(), 1, "{files:?}");
     let file = files[0].file_name().unwrap().to_string_lossy();
-    assert!(file.contains("Headwall local authority") && file.ends_with(".crt"), "{file}");
+    assert!(file.starts_with("headwall-local-authority-") && file.ends_with(".crt"), "{file}");
     assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), root(&dir), "and nothing else, above all no key");
 
     let pem = std::fs::read_to_string(&files[0]).unwrap();

@@ -64,7 +64,7 @@ async fn the_client_that_is_told_counts_for_the_application_and_the_log() {
 async fn every_client_behind_the_proxy_has_a_limit_of_its_own() {
     let issuer = Issuer::new();
     let origin = Origin::builder().otherwise(Echo).start().await;
-    let limit = "filters: [{ rate_limit: { rate: 1r/h } }],";
+    let limit = "filters: [{ rate_limit: { rate: 4r/h } }],";
     let gateway = expecting(&issuer, &origin, "127.0.0.1", limit).await;
     let client = |address: &str| issuer.client(&gateway, HOST).preceded_by(v1(address));
     for address in ["192.0.2.1", "192.0.2.2"] {

@@ -87,7 +87,7 @@ async fn the_filters_of_the_site_do_not_run_before_the_redirect() {
     let issuer = Issuer::new();
     let yaml = format!(
         "{LISTENERS}sites:\n  - {{ hosts: [app.test], tls: {{ {} }}, filters: [{{ security_headers: {{}} }}, {{ rate_limit: {{ \
-         rate: 1r/h }} }}], routes: [{{ respond: {{ body: hello }} }}] }}\n",
+         rate: 4r/h }} }}], routes: [{{ respond: {{ body: hello }} }}] }}\n",
         issuer.files(&["app.test"])
     );
     let gateway = Gateway::start(&yaml).await;

@@ -67,8 +67,8 @@ async fn a_check_says_where_the_mistake_is() {
     let (identity, other) = (issuer.authority.issue(&["app.test"]), issuer.authority.issue(&["app.test"]));
     let good = issuer.put("good", &identity);
     let rows = [
-        (files(&issuer.path("missing")), 5, 24, "missing/fullchain.pem: No such file"),
-        (issuer.put("mismatch", &identity.with_key_of(&other)), 5, 24, "mismatch/privkey.pem"),
+        (files(&issuer.path("missing")), 5, 25, "missing/fullchain.pem: No such file"),
+        (issuer.put("mismatch", &identity.with_key_of(&other)), 5, 25, "mismatch/privkey.pem"),
         (
             format!("{good}, ciphers: ECDHE-ECDSA-AES128-GCM-SHA265"),
             5,

@@ -84,11 +84,12 @@ async fn the_protocol_on_top_is_the_best_that_both_speak() {
     let listeners = "listeners: [{ address: \"127.0.0.1:0\", tls: true }, { address: \"127.0.0.1:0\", tls: true, http2: false }]\n";
     let yaml = format!("{listeners}sites:\n{}", site("app.test", &issuer.files(&["app.test"])));
     let gateway = Gateway::start(&yaml).await;
-    let rows: [(usize, &[&str], Option<&str>); 7] = [
+    let rows: [(usize, &[&str], Option<&str>); 8] = [
         (0, &["h2", "http/1.1"], Some("h2")),
         (0, &["http/1.1", "h2"], Some("h2")),
         (0, &["http/1.1"], Some("http/1.1")),
         (0, &["spdy/3", "http/1.1"], Some("http/1.1")),
+        (0, &["http/1.0"], Some("http/1.0")),
         (0, &[], None),
         (1, &["h2", "http/1.1"], Some("http/1.1")),
         (1, &[], None),
