@@ -21,7 +21,8 @@ step() {
 
 packages() {
   scripts/need.sh cc=build-essential make=build-essential cmake=cmake curl=curl &&
-    scripts/need.sh --optional nginx=nginx shellcheck=shellcheck
+    scripts/need.sh --optional nginx=nginx shellcheck=shellcheck openssl=openssl h2load=nghttp2-client \
+      testssl=testssl.sh chromium=chromium
 }
 
 toolchain() {

@@ -16,6 +16,7 @@ mod acme;
 mod health;
 mod reload;
 mod shutdown;
+mod tls;
 mod upstream_tls;
 mod websocket;
 

@@ -94,10 +94,9 @@ impl Service for Table {
             return Ok(route.serve(req, cx).await?);
         }
         if self.is_misdirected(host.as_deref(), cx) {
-            return Ok(Action::Reply(LocalReply::error(
-                StatusCode::MISDIRECTED_REQUEST,
-                "misdirected_request",
-            )));
+            // Of no site, as far as anybody on this connection may know; so it is counted where those are.
+            let reply = LocalReply::error(StatusCode::MISDIRECTED_REQUEST, "misdirected_request");
+            return missed(&self.nowhere, reply, req, cx).await;
         }
         let outcome = self.routes.find(&Request {
             host: host.as_deref(),
@@ -115,10 +114,7 @@ impl Service for Table {
                 (&self.around[site].not_found, reply.header(header::ALLOW, allow_text(&allow.to_string())))
             }
         };
-        match miss.request(req, cx).await? {
-            Flow::Continue => Ok(Action::Reply(reply)),
-            Flow::Reply(reply) => Ok(Action::Reply(reply)),
-        }
+        missed(miss, reply, req, cx).await
     }
 
     fn describe(&self) -> String {
@@ -134,6 +130,19 @@ impl Service for NotFound {
 
     fn describe(&self) -> String {
         String::from("404 Not Found")
+    }
+}
+
+/// Answers what no rule takes, unless a filter in front has another answer.
+async fn missed(
+    miss: &Route,
+    reply: LocalReply,
+    req: &mut RequestHead,
+    cx: &mut Context,
+) -> Result<Action, BoxError> {
+    match miss.request(req, cx).await? {
+        Flow::Continue => Ok(Action::Reply(reply)),
+        Flow::Reply(reply) => Ok(Action::Reply(reply)),
     }
 }
 

@@ -11,9 +11,9 @@ use rustls::{ServerConfig, SignatureScheme};
 
 use crate::{LocalAuthority, Protocol, Sessions, Slot};
 
-/// What may be spoken on a connection, the preferred one first (RFC 7301).
-const HTTP2_OR_1: [&[u8]; 2] = [b"h2", b"http/1.1"];
-const HTTP1: [&[u8]; 1] = [b"http/1.1"];
+/// What may be spoken on a connection, the preferred one first (RFC 7301). `curl --http1.0` offers nothing but the last.
+const HTTP2_OR_1: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
+const HTTP1: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// The sites that speak TLS, by host.
 #[derive(Debug, Default)]

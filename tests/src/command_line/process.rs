@@ -87,6 +87,11 @@ impl Process {
         }
     }
 
+    /// What was heard so far.
+    pub(crate) fn heard(&self) -> &[String] {
+        &self.heard
+    }
+
     /// Where it said that it listens first.
     pub(crate) fn address(&self) -> SocketAddr {
         self.said("listening on ")

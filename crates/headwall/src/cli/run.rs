@@ -114,8 +114,9 @@ async fn reload(server: &Server, args: &Args, running: &mut Running) {
 
 /// Diagnostics go to standard error; `HEADWALL_LOG` says how much, in env_logger's notation.
 fn start_diagnostics() {
-    // Pingora logs an error for every client that goes away; the access log and the metrics tell of those that matter.
-    let quiet = "info,pingora_proxy=off,pingora_core=error,pingora_core::apps=off,pingora_load_balancing=off";
+    // Pingora logs an error for every client that goes away, and rustls a warning for every scanner that does not finish
+    // its handshake; the access log and the metrics tell of those that matter.
+    let quiet = "info,pingora_proxy=off,pingora_core=error,pingora_core::apps=off,pingora_load_balancing=off,rustls=error";
     let env = env_logger::Env::new().filter_or("HEADWALL_LOG", quiet);
     let started = env_logger::Builder::from_env(env)
         .format(|out, record| {
