@@ -1,6 +1,7 @@
 //! Certificates from a CA, by themselves: Headwall beside a real ACME server.
 
 mod adversity;
+mod deployment;
 mod issuing;
 mod lasting;
 
