@@ -88,7 +88,7 @@ impl fmt::Display for Event {
                 write!(f, "{}: {authority} has issued a certificate until {not_after}", list(names))
             }
             Self::Failed { names, error, next_attempt, .. } => {
-                write!(f, "{}: no certificate yet: {error}; next attempt at {next_attempt:.0}", list(names))
+                write!(f, "{}: no new certificate: {error}; next attempt at {next_attempt:.0}", list(names))
             }
             Self::RenewalScheduled { names, at, asked_by_authority, .. } => {
                 let why = if *asked_by_authority { ", as its authority asks" } else { "" };

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use headwall_config::{Config, Report, Site, Slot};
+use headwall_config::{Config, HttpsRedirect, Report, Site, Slot};
 use headwall_core::{Route, websocket::Handshake};
 use headwall_route::{Outcome, Position, Request, RouteTable, Verdict, host_of, normalise};
 use http::{HeaderMap, Method, Uri};
@@ -31,7 +31,7 @@ pub(crate) fn explain(
     question: &Question,
 ) -> Result<String, Vec<Report>> {
     let foundation = Foundation::new().map_err(|_| Vec::new())?;
-    let table = assemble(config, modules, &foundation, Purpose::Check, None)?.table;
+    let table = assemble(config, modules, &foundation, Purpose::Explain, None)?.table;
     let mut answer = Answer::default();
     answer.request(config, question);
     if let Err(refusal) = answer.way(config, table.routes(), question) {
@@ -75,6 +75,10 @@ impl Answer {
         };
         let site = &config.sites[site];
         self.line("site", title(site));
+        if let Some(status) = to_https(site, url) {
+            self.line("answer", format!("{status}, to HTTPS: without TLS no route of this site is taken"));
+            return Ok(());
+        }
         let (winner, refusal) = match table.find(&request) {
             Outcome::Found(found) => {
                 self.route(config, site, found.position, found.target);
@@ -146,6 +150,15 @@ impl Answer {
             };
             self.0.push_str(&format!("  {}: {why}\n", site.routes[step.position.rule].name));
         }
+    }
+}
+
+/// The status by which plain HTTP is sent to HTTPS, where it is and where that is asked.
+fn to_https(site: &Site, url: &Uri) -> Option<u16> {
+    let is_plain = url.scheme_str() == Some("http");
+    match site.tls.as_ref()?.redirect {
+        HttpsRedirect::Status(status) if is_plain => Some(status),
+        HttpsRedirect::Status(_) | HttpsRedirect::Off => None,
     }
 }
 

@@ -269,12 +269,15 @@ fn wanted_for_admin(config: &Config) -> Vec<Wanted> {
 
 /// Says what a reload has not changed, because it belongs to the process.
 fn warn_of_what_stays(old: &Config, new: &Config) {
-    let http2 = |config: &Config| (config.limits.max_concurrent_streams, config.limits.max_header_size);
+    let http2 = |config: &Config| {
+        let limits = &config.limits;
+        (limits.max_concurrent_streams, limits.max_header_size, limits.keepalive_timeout)
+    };
     if new.workers.count() != old.workers.count() {
         log::warn!("`workers` has changed; that takes a restart");
     }
     if http2(new) != http2(old) {
-        log::warn!("limits of HTTP/2 have changed; that takes a restart");
+        log::warn!("limits have changed that HTTP/2 has too; for HTTP/2 that takes a restart");
     }
 }
 

@@ -33,6 +33,8 @@ use storage::Storage;
 /// What for a config is assembled. It decides how much is tried, and what a file that cannot be read is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// To say where a request would go. Certificates have no part in it.
+    Explain,
     /// To see whether it is right. Nothing is begun, and nothing is written.
     Check,
     /// To serve with it, when nothing is served yet. A certificate that cannot be read costs its own site only.
@@ -76,6 +78,9 @@ pub(crate) fn secure(
     shared: &Shared,
     purpose: Purpose,
 ) -> Result<Secured, Vec<Report>> {
+    if purpose == Purpose::Explain {
+        return Ok(Secured::default());
+    }
     let storage = Storage::of(config);
     let secured = Secured::default();
     let mut work = Securing { config, ground, shared, purpose, storage, secured, errors: Vec::new() };

@@ -8,6 +8,7 @@ use crate::source::Place;
 use crate::suggest;
 use crate::typed::{At, Typing};
 use headwall_route::HostPattern;
+use std::net::IpAddr;
 
 /// The words that stand for settings.
 const WORDS: [&str; 3] = ["auto", "acme", "internal"];
@@ -158,7 +159,10 @@ fn from_ca(
     }
     let is_public_ca =
         acme.authorities.iter().any(|ca| ca.ca.as_ref().is_none_or(|ca| ca.as_os_str().is_empty()));
-    if let Some(local) = hosts.iter().find(|host| is_public_ca && is_local(host)) {
+    // Addresses that everybody reaches are signed by some, for a few days at a time (RFC 8738).
+    let signs_addresses = acme.authorities.iter().any(|ca| ca.profile.is_some());
+    let refused = |host: &&HostPattern| is_local(host) && !(signs_addresses && is_public_address(host));
+    if let Some(local) = hosts.iter().filter(|_| is_public_ca).find(refused) {
         refuse(format!("no CA signs the name `{local}`"), "use `tls: internal` for it");
         return None;
     }
@@ -179,14 +183,31 @@ fn from_ca(
     Some(Certificates::Acme(Box::new(acme)))
 }
 
+/// An address that is not of a network of one's own.
+fn is_public_address(host: &HostPattern) -> bool {
+    match address(&host.to_string()) {
+        Some(IpAddr::V4(v4)) => {
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified())
+        }
+        Some(IpAddr::V6(v6)) => {
+            !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified())
+        }
+        None => false,
+    }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
 /// Names that no public CA signs: those of this machine or of a network of one's own (RFC 6761, RFC 6762, and ICANN's
 /// `.internal`), and addresses.
 fn is_local(host: &HostPattern) -> bool {
     let name = host.to_string();
     let name = name.strip_prefix("*.").unwrap_or(&name);
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     let last = name.rsplit('.').next().unwrap_or(name);
-    bare.parse::<std::net::IpAddr>().is_ok()
+    address(name).is_some()
         || !name.contains('.')
         || ["localhost", "internal", "local", "test", "home", "lan"].contains(&last)
         || name.ends_with(".home.arpa")

@@ -41,7 +41,13 @@ pub(super) fn trust(server: &Server, args: &Args) -> u8 {
         let installed = store.dir.join(&root.file_name);
         fs::copy(&root.path, &installed).map_err(|error| named(&installed, &error))?;
         store.update()?;
-        Ok(format!("this machine trusts {}; browsers may have to be restarted", root.file_name))
+        Ok(match store.update {
+            [] => format!("{} is written", installed.display()),
+            _ => format!(
+                "this machine trusts {}; browsers with a store of their own, such as Firefox, have to be told apart",
+                root.file_name
+            ),
+        })
     }))
 }
 
@@ -52,12 +58,15 @@ pub(super) fn untrust(server: &Server, args: &Args) -> u8 {
         match fs::remove_file(&installed) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(format!("this machine did not trust {}", root.file_name));
+                return Ok(format!("{} was not there", installed.display()));
             }
             Err(error) => return Err(named(&installed, &error)),
         }
         store.update()?;
-        Ok(format!("this machine does not trust {} any more", root.file_name))
+        Ok(match store.update {
+            [] => format!("{} is removed", installed.display()),
+            _ => format!("this machine does not trust {} any more", root.file_name),
+        })
     }))
 }
 
