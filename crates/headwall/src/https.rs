@@ -47,7 +47,11 @@ impl Service for Front {
 #[async_trait]
 impl Service for ToHttps {
     async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
-        let target = location(cx.host().unwrap_or_default(), self.port, req);
+        // HTTP/1.0 may leave it out, and then nobody knows where to send it.
+        let Some(host) = cx.host().filter(|host| !host.is_empty()) else {
+            return Ok(Action::Reply(LocalReply::error(StatusCode::BAD_REQUEST, "missing_host")));
+        };
+        let target = location(host, self.port, req);
         Ok(Action::Reply(LocalReply::redirect(self.status, HeaderValue::try_from(target)?)))
     }
 
