@@ -5,6 +5,7 @@ mod failures;
 mod http2;
 mod http2_abuse;
 mod http2_limits;
+mod http2_streams;
 mod internal;
 mod misdirected;
 mod names;

@@ -38,14 +38,8 @@ pub(crate) struct Wanted {
 }
 
 impl Bound {
-    /// The port of the first that speaks TLS.
-    pub(crate) fn https_port(&self) -> Option<u16> {
-        self.0.iter().filter(|(_, _, transport)| transport.tls).find_map(|(_, listener, _)| {
-            match listener.address() {
-                Address::Tcp(address) => Some(address.port()),
-                Address::Unix(_) => None,
-            }
-        })
+    fn address(&self, slot: &Slot) -> Option<&Address> {
+        self.0.iter().find(|(bound, ..)| bound == slot).map(|(_, listener, _)| listener.address())
     }
 }
 
@@ -57,6 +51,17 @@ impl Listeners {
             Listener::bind(&to_net(&slot.0)).map(|listener| (slot, listener, transport.clone()))
         };
         missing.map(bind).collect::<Result<_, _>>().map(Bound)
+    }
+
+    /// The port of the first one wanted that speaks TLS, whether it is served already or was just bound.
+    pub(crate) fn https_port(&self, wanted: &[Wanted], bound: &Bound) -> Option<u16> {
+        slots(wanted).iter().filter(|(_, transport)| transport.tls).find_map(|(slot, _)| {
+            let served = self.0.get(slot).map(|accepting| &accepting.bound);
+            match served.or_else(|| bound.address(slot))? {
+                Address::Tcp(address) => Some(address.port()),
+                Address::Unix(_) => None,
+            }
+        })
     }
 
     /// Closes what is no longer wanted, and speaks on what stays as is wanted now. Connections that are open stay.

@@ -89,9 +89,9 @@ impl Running {
         let admin_bound = admin_listeners.bind(&wanted_for_admin(&config))?;
 
         let access_log = assemble::access_log(&config, None, &metrics).map_err(StartError::AccessLog)?;
-        let assembled =
-            assemble::assemble(&config, &modules, &foundation, Purpose::Start, bound.https_port())
-                .map_err(StartError::Config)?;
+        let https = listeners.https_port(&wanted(&config), &bound);
+        let assembled = assemble::assemble(&config, &modules, &foundation, Purpose::Start, https)
+            .map_err(StartError::Config)?;
         let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
         warm_up(first_looks).await;
 
@@ -142,7 +142,7 @@ impl Running {
         let metrics = &self.foundation.metrics;
         let access_log = assemble::access_log(&config, self.access_log.as_ref(), metrics)
             .map_err(StartError::AccessLog)?;
-        let https = bound.https_port().or_else(|| self.https_port(&config));
+        let https = self.listeners.https_port(&wanted(&config), &bound);
         let assembled = assemble::assemble(&config, &self.modules, &self.foundation, Purpose::Reload, https)
             .map_err(StartError::Config)?;
         let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
@@ -209,15 +209,6 @@ impl Running {
     /// The addresses that are listened on, with their real ports, in the order of the config.
     pub fn addresses(&self) -> Vec<Address> {
         self.listeners.addresses(&wanted(&self.config))
-    }
-
-    /// The port of the first listener that speaks TLS, as it was bound.
-    fn https_port(&self, config: &Config) -> Option<u16> {
-        let listeners = config.listeners.iter().zip(self.listeners.addresses(&wanted(config)));
-        listeners.filter(|(listener, _)| listener.tls).find_map(|(_, address)| match address {
-            Address::Tcp(address) => Some(address.port()),
-            Address::Unix(_) => None,
-        })
     }
 
     /// The address of the admin listener.

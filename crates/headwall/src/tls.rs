@@ -5,6 +5,7 @@
 
 mod acme;
 mod certificate;
+mod coverage;
 mod files;
 mod gauges;
 mod root;
@@ -21,11 +22,14 @@ use headwall_config::{
 use headwall_core::module::Shared;
 use headwall_core::{BoxError, Metrics, async_trait};
 use headwall_net::{Challenges, Secure};
-use headwall_tls::{Certificates, ClientAuth, LocalAuthority, Protocol, Sessions, Site, SuiteList, Version};
+use headwall_tls::{
+    Certificates, ClientAuth, LocalAuthority, Protocol, Sessions, Site, Slot, SuiteList, Version,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 
 pub(crate) use certificate::{Certificate, Snapshot};
+use coverage::Hosts;
 pub(crate) use gauges::Gauges;
 pub(crate) use root::LocalRoot;
 use storage::Storage;
@@ -168,11 +172,12 @@ impl Securing<'_> {
         site: &SiteConfig,
         files: &[(headwall_config::CertificateFiles, headwall_config::Place)],
     ) -> Certificates {
-        let mut slots = Vec::new();
+        let hosts = Hosts::of(&site.hosts);
+        let mut slots: Vec<Arc<Slot>> = Vec::new();
         for (files, place) in files {
             let pair =
                 headwall_tls::FilePair { certificate: files.certificate.clone(), key: files.key.clone() };
-            let opened = files::open(pair, &site.name, self.ground, self.shared, self.purpose);
+            let opened = files::open(pair, &site.name, &hosts, self.ground, self.shared, self.purpose);
             match opened {
                 Ok(Some(certificate)) => {
                     slots.push(certificate.slot().clone());
@@ -180,6 +185,13 @@ impl Securing<'_> {
                 }
                 Ok(None) => {}
                 Err(error) => self.errors.push(self.config.error_at(place, format!("`tls`: {error}"))),
+            }
+        }
+        let shown: Vec<_> = slots.iter().filter_map(|slot| slot.identity()).collect();
+        // Of one that cannot be read it was said already.
+        if shown.len() == files.len() {
+            for host in hosts.uncovered(&shown) {
+                log::warn!("{}: no certificate is for `{host}`; browsers will refuse it", site.name);
             }
         }
         Certificates::Held(slots)

@@ -42,7 +42,8 @@ pub fn within<F: Future>(seconds: u64, work: F) -> impl Future<Output = F::Outpu
 #[track_caller]
 pub fn eventually<T>(seconds: u64, mut probe: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     let place = Location::caller();
-    let asking = async move {
+    // Boxed, because what is asked is often a whole request, which is large.
+    let asking = Box::pin(async move {
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -51,7 +52,7 @@ pub fn eventually<T>(seconds: u64, mut probe: impl AsyncFnMut() -> Option<T>) ->
                 return found;
             }
         }
-    };
+    });
     async move {
         match timeout(Duration::from_secs(seconds), asking).await {
             Ok(found) => found,

@@ -82,7 +82,7 @@ impl Protocol {
             Some(client_auth) => builder.with_client_cert_verifier(client_auth.verifier()),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Shown(None)));
+        let mut config = builder.with_cert_resolver(Arc::new(Shown(Vec::new())));
         // All suites are strong, and the order is the provider's: AES-256 first, as every common test asks for.
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -101,14 +101,14 @@ impl Protocol {
         Ok(config)
     }
 
-    /// A config with the identity of one handshake and what may be spoken after it.
+    /// A config with the identities that one handshake may show, the preferred one first, and what may be spoken after it.
     pub(crate) fn showing(
         config: &ServerConfig,
-        key: Arc<CertifiedKey>,
+        keys: Vec<Arc<CertifiedKey>>,
         alpn: &[&[u8]],
     ) -> Arc<ServerConfig> {
         let mut config = config.clone();
-        config.cert_resolver = Arc::new(Shown(Some(key)));
+        config.cert_resolver = Arc::new(Shown(keys));
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
     }
@@ -118,7 +118,7 @@ impl Protocol {
 pub fn challenge(key: Arc<CertifiedKey>) -> Result<Arc<ServerConfig>, rustls::Error> {
     let builder =
         ServerConfig::builder_with_provider(crate::provider()).with_protocol_versions(&[&TLS13, &TLS12])?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(Some(key))));
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(vec![key])));
     config.alpn_protocols = vec![ACME_TLS.to_vec()];
     Ok(Arc::new(config))
 }
@@ -137,12 +137,15 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
-/// Shows one identity, or none: which one was decided before.
+/// Shows one of the identities that were chosen before: the first that client and suites can use. A client of TLS 1.2
+/// may know every signature and still offer suites for one kind of key alone.
 #[derive(Debug)]
-struct Shown(Option<Arc<CertifiedKey>>);
+struct Shown(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.clone()
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = hello.signature_schemes();
+        let usable = self.0.iter().find(|key| key.key.choose_scheme(schemes).is_some());
+        usable.or(self.0.first()).cloned()
     }
 }

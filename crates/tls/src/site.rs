@@ -29,7 +29,7 @@ pub struct Site {
 /// Where a site's identity comes from.
 #[derive(Debug)]
 pub enum Certificates {
-    /// From one of these: the first that is for the name, else the first that there is.
+    /// From one of these: the first that is for the name and of use to the client, else the first that there is.
     Held(Vec<Arc<Slot>>),
     /// Made for each name that is asked for.
     Local(Arc<LocalAuthority>),
@@ -75,9 +75,12 @@ impl Sites {
     pub fn agree(&self, hello: Hello<'_>) -> Result<Arc<ServerConfig>, Refusal> {
         let host = hello.host();
         let site = self.0.find(host.as_deref()).ok_or(Refusal::UnknownName)?;
-        let key = site.certificates.find(host.as_deref(), hello.schemes).ok_or(Refusal::NoCertificate)?;
+        let keys = site.certificates.find(host.as_deref(), hello.schemes);
+        if keys.is_empty() {
+            return Err(Refusal::NoCertificate);
+        }
         let alpn: &[&[u8]] = if hello.http2 { &HTTP2_OR_1 } else { &HTTP1 };
-        Ok(Protocol::showing(&site.config, key, alpn))
+        Ok(Protocol::showing(&site.config, keys, alpn))
     }
 }
 
@@ -107,24 +110,28 @@ impl Site {
 }
 
 impl Certificates {
-    fn find(&self, host: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+    /// What may be shown for a host, the preferred one first. Which of them the client's suites allow is for rustls to say.
+    fn find(&self, host: Option<&str>, schemes: &[SignatureScheme]) -> Vec<Arc<CertifiedKey>> {
         let slots = match self {
             Self::Held(slots) => slots,
             Self::Local(authority) => {
-                let made = authority.identity(host?);
-                return made.map(|identity| identity.certified_key().clone()).ok();
+                let made = host.and_then(|host| authority.identity(host).ok());
+                return made.iter().map(|identity| identity.certified_key().clone()).collect();
             }
         };
-        let mut fallback = None;
+        let (mut fitting, mut fallback) = (Vec::new(), None);
         for identity in slots.iter().filter_map(|slot| slot.identity()) {
             let usable = identity.certified_key().key.choose_scheme(schemes).is_some();
             if usable && host.is_some_and(|host| identity.covers(host)) {
-                return Some(identity.certified_key().clone());
+                fitting.push(identity.certified_key().clone());
             }
             // One that does not fit tells a person more than none: the browser says for whom it is.
             fallback.get_or_insert(identity);
         }
-        fallback.map(|identity| identity.certified_key().clone())
+        if fitting.is_empty() {
+            fitting.extend(fallback.map(|identity| identity.certified_key().clone()));
+        }
+        fitting
     }
 }
 
@@ -195,8 +202,8 @@ mod tests {
             ("example.org", 1, "none fits: the first"),
         ];
         for (host, index, row) in rows {
-            let found = certificates.find(Some(host), &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
-            assert!(Arc::ptr_eq(&found, wanted[index].as_ref().unwrap().certified_key()), "{row}");
+            let found = certificates.find(Some(host), &[SignatureScheme::ECDSA_NISTP256_SHA256]);
+            assert!(Arc::ptr_eq(&found[0], wanted[index].as_ref().unwrap().certified_key()), "{row}");
         }
     }
 

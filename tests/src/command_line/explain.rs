@@ -127,3 +127,24 @@ async fn a_question_or_a_config_that_is_wrong_is_refused() {
     assert_eq!(explained.code, Some(1));
     assert!(explained.err.contains("bad.yaml:2:1"), "{}", explained.err);
 }
+
+#[tokio::test]
+async fn plain_http_is_explained_as_it_is_served_and_no_certificate_is_needed_for_it() {
+    let config = r#"
+listeners: [{ address: "[::]:80" }, { address: "[::]:443" }]
+sites:
+  - hosts: [app.example.com]
+    tls: { certificate: /nowhere/fullchain.pem, key: /nowhere/privkey.pem, redirect: 301 }
+    routes: [{ name: all, respond: { body: hello } }]
+"#;
+    let dir = dir_with("headwall.yaml", config);
+    let rows = [
+        ("http://app.example.com/a", "301, to HTTPS"),
+        ("https://app.example.com/a", "route     all: takes everything"),
+    ];
+    for (url, expected) in rows {
+        let finished = headwall(dir.path(), &["explain", "--config", "headwall.yaml", "GET", url]).await;
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
+        assert!(finished.out.contains(expected), "{url}: {}", finished.out);
+    }
+}

@@ -56,6 +56,16 @@ async fn plain_http_on_a_port_of_tls_is_told_so() {
     eventually(10, async || (failures(&gateway, "plain_http") == 3.0).then_some(())).await;
 }
 
+/// Somebody who looks like a CA, where no CA was asked for anything.
+#[tokio::test]
+async fn a_challenge_that_nobody_knows_of_is_not_answered() {
+    let issuer = Issuer::new();
+    let gateway = Gateway::start(&config([site("app.test", &issuer.files(&["app.test"]))])).await;
+    let client = issuer.client(&gateway, "app.test").alpn(&["acme-tls/1"]);
+    assert!(client.handshake().await.is_err());
+    assert_eq!(failures(&gateway, "no_challenge"), 1.0);
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_believe_us_is_counted_as_what_it_is() {
     let issuer = Issuer::new();

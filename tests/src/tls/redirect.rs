@@ -1,6 +1,6 @@
 //! Plain HTTP where a site speaks TLS.
 
-use headwall_testkit::{Echo, Gateway, Origin};
+use headwall_testkit::{Echo, Gateway, Origin, Wire};
 
 use super::{Issuer, LISTENERS, config, in_front, site};
 
@@ -103,4 +103,41 @@ async fn the_filters_of_the_site_do_not_run_before_the_redirect() {
     client.get("/").send().await.assert_status(200).assert_header("strict-transport-security", hsts);
     let limited = client.http2().get("/").send().await;
     limited.assert_status(429).assert_header("strict-transport-security", hsts);
+}
+
+#[tokio::test]
+async fn who_names_no_host_cannot_be_sent_anywhere() {
+    let issuer = Issuer::new();
+    let yaml = format!(
+        "{LISTENERS}sites: [{{ tls: {{ {} }}, routes: [{{ respond: {{ body: hello }} }}] }}]\n",
+        issuer.files(&["app.test"])
+    );
+    let gateway = Gateway::start(&yaml).await;
+    for head in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n"] {
+        let mut wire = Wire::connect(gateway.address_at(1)).await;
+        wire.write(head).await;
+        wire.finish().await;
+        let answer = wire.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
+        assert!(!answer.to_lowercase().contains("location"), "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_port_is_the_first_listeners_after_a_reload_too() {
+    let issuer = Issuer::new();
+    let site = site("app.test", &issuer.files(&["app.test"]));
+    let listeners = |list: &str| format!("listeners: [{list}]\nsites:\n{site}");
+    let (plain, tls) = ("{ address: \"127.0.0.1:0\" }", "{ address: \"127.0.0.1:0\", tls: true }");
+    let mut gateway = Gateway::start(&listeners(&format!("{tls}, {plain}"))).await;
+    let port = gateway.address().port();
+    for more in [
+        format!("{tls}, {plain}, {tls}"),
+        format!("{tls}, {plain}, {tls}, {plain}"),
+        format!("{tls}, {plain}"),
+    ] {
+        gateway.reload(&listeners(&more)).await.unwrap();
+        let reply = gateway.client_at(1).host("app.test:8080").get("/").send().await;
+        reply.assert_status(308).assert_header("location", &format!("https://app.test:{port}/"));
+    }
 }

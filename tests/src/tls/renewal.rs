@@ -83,7 +83,7 @@ async fn certbots_links_are_followed() {
 async fn what_cannot_be_served_is_refused_with_a_reason_until_it_is_mended() {
     /// What is done to the files of a site, and a part of what is said of it.
     type Row = (&'static str, fn(&Issuer, &str), &'static str);
-    let rows: [Row; 6] = [
+    let rows: [Row; 7] = [
         (
             "other-key.test",
             |issuer, site| {
@@ -107,6 +107,11 @@ async fn what_cannot_be_served_is_refused_with_a_reason_until_it_is_mended() {
                 std::fs::write(path, &text[..text.len() / 2]).unwrap();
             },
             "fullchain.pem",
+        ),
+        (
+            "misplaced.test",
+            |issuer, site| drop(issuer.put(site, &issuer.authority.issue(&["somewhere-else.test"]))),
+            "not for `misplaced.test`",
         ),
         (
             "expired.test",
@@ -158,4 +163,28 @@ async fn what_cannot_be_served_is_refused_with_a_reason_until_it_is_mended() {
         assert_eq!(told["last_error"], Value::Null, "{told:#}");
         assert_eq!(renewals(&gateway, &issuer, host, "failed"), Some(1.0), "{host}: once for each mistake");
     }
+}
+
+/// First the certificate loses the name, then the config: the order in which it is done by hand.
+#[tokio::test]
+async fn a_name_that_is_given_up_is_given_up_by_the_config_too() {
+    let issuer = Issuer::new();
+    let two = |hosts: &str| {
+        config([])
+            + &format!(
+                "  - {{ name: site, hosts: [{hosts}], tls: {{ {} }}, routes: [{{ respond: {{ body: hello }} }}] }}\n",
+                files(&issuer.path("site"))
+            )
+    };
+    let both = issuer.authority.issue(&["one.test", "two.test"]);
+    issuer.put("site", &both);
+    let mut gateway = Gateway::start(&two("one.test, two.test")).await;
+    let fewer = issuer.authority.issue(&["one.test"]);
+    issuer.put("site", &fewer);
+    eventually(10, async || renewals(&gateway, &issuer, "site", "failed")).await;
+    let client = issuer.client(&gateway, "one.test");
+    assert_eq!(shown(&client).await, both.certificate().serial());
+    gateway.reload(&two("one.test")).await.unwrap();
+    assert_eq!(shown(&client).await, fewer.certificate().serial());
+    assert_eq!(told(&gateway, "site").await["state"], "valid");
 }

@@ -61,6 +61,20 @@ async fn a_key_that_everybody_can_read_is_used_with_a_warning() {
 }
 
 #[tokio::test]
+async fn a_host_that_no_certificate_is_for_is_told() {
+    let issuer = Issuer::new();
+    let (one, wild) = (issuer.files(&["one.test"]), issuer.files(&["*.test"]));
+    let yaml = config([])
+        + &format!(
+            "  - {{ name: site, hosts: [one.test, two.test, \"*.other.test\"], tls: {{ certificates: [{{ {one} }}, {{ {wild} }}] }} }}\n"
+        );
+    let process = process(&yaml).await;
+    let told: Vec<_> = process.heard().iter().filter(|line| line.contains("no certificate is for")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("WARN") && told[0].contains("`*.other.test`"), "{told:#?}");
+}
+
+#[tokio::test]
 async fn a_check_says_where_the_mistake_is() {
     let issuer = Issuer::new();
     let dir = dir_with("ca.pem", "no certificate");

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::certificate::{Care, Certificate, Renewals};
+use super::coverage::Hosts;
 use super::{Ground, Purpose};
 
 /// How often it is looked whether the files have changed. It costs two system calls.
@@ -21,6 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) fn open(
     pair: FilePair,
     site: &str,
+    hosts: &Hosts,
     ground: &Ground,
     shared: &Shared,
     purpose: Purpose,
@@ -29,7 +31,8 @@ pub(super) fn open(
         pair.read(&ground.provider)?;
         return Ok(None);
     }
-    let key = format!("certificate {site} {} {}", pair.certificate.display(), pair.key.display());
+    // Other hosts want another certificate, which is for the reload that brings them to judge.
+    let key = format!("certificate {site} {hosts}{} {}", pair.certificate.display(), pair.key.display());
     let obtained = shared.obtain(&key, || {
         let stamp = pair.stamp();
         let slot = Arc::new(Slot::new());
@@ -54,6 +57,7 @@ pub(super) fn open(
             slot: slot.clone(),
             error: error.clone(),
             site: site.to_owned(),
+            hosts: hosts.clone(),
             label: label.clone(),
             renewals: ground.renewals.clone(),
         };
@@ -85,6 +89,7 @@ struct Watched {
     slot: Arc<Slot>,
     error: Arc<Mutex<Option<String>>>,
     site: String,
+    hosts: Hosts,
     label: String,
     renewals: Renewals,
 }
@@ -126,9 +131,15 @@ impl Watched {
     }
 
     fn take(&self, identity: Identity) {
+        let now = SystemTime::now();
+        if let Some(held) = self.slot.identity().filter(|held| held.is_valid_at(now))
+            && let Some(host) = self.hosts.lost(&held, &identity)
+        {
+            return self.refuse(format!("{}: the certificate is not for `{host}`", self.label));
+        }
         warn(&self.pair, &identity);
         let until = jiff::Timestamp::try_from(identity.not_after()).unwrap_or_default();
-        if self.slot.put(identity, SystemTime::now()) {
+        if self.slot.put(identity, now) {
             log::info!("{}: a new certificate is used, valid until {until}", self.label);
             *self.error.lock() = None;
             self.renewals.count(&self.site, &self.label, true);

@@ -59,6 +59,30 @@ async fn names_are_compared_whatever_their_case() {
     assert!(said.contains("alert number 112"), "unrecognized_name: {said}");
 }
 
+/// Who has a certificate for old clients beside one for the others gets both served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_kinds_of_key_the_client_gets_the_one_that_it_can_use() {
+    let issuer = Issuer::new();
+    let new = issuer.put("ecdsa", &issuer.authority.certificate(&["app.test"]).organization("ECDSA").issue());
+    let old =
+        issuer.put("rsa", &issuer.authority.certificate(&["app.test"]).organization("RSA").rsa().issue());
+    let gateway =
+        Gateway::start(&config([site("app.test", &format!("certificates: [{{ {new} }}, {{ {old} }}]"))]))
+            .await;
+    let rows: [(&[&str], &str, &str); 6] = [
+        (&[], "ECDSA", "the first of two"),
+        (&["-tls1_2"], "ECDSA", "the first of two in TLS 1.2"),
+        (&["-sigalgs", "RSA-PSS+SHA256"], "RSA", "signatures"),
+        (&["-tls1_2", "-sigalgs", "RSA+SHA256"], "RSA", "signatures in TLS 1.2"),
+        (&["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"], "RSA", "suites"),
+        (&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"], "ECDSA", "suites of the other kind"),
+    ];
+    for (args, expected, row) in rows {
+        let Some(said) = s_client(&gateway, "app.test", args).await else { return };
+        assert!(said.contains(&format!("O = {expected}")) && said.contains("200 OK"), "{row}: {said}");
+    }
+}
+
 /// Each way to resume: tickets in both versions, and for TLS 1.2 the server's own memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_resumed_with_tickets_and_without() {

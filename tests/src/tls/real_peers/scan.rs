@@ -23,7 +23,7 @@ async fn testssl_finds_nothing_of_note() {
     let (json, ca) = (file.display().to_string(), issuer.path("ca.pem").display().to_string());
     let url = format!("https://localhost:{}", gateway.address().port());
     let args: Vec<_> = options.split(' ').chain(["--jsonfile", &json, "--add-ca", &ca, &url]).collect();
-    let Some(output) = run("testssl", &args, 300).await else { return };
+    let Some(output) = run("testssl", &args, 600).await else { return };
     let findings = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("no findings: {error}\n{}", super::text(&output)));
     let findings: Vec<Value> = serde_json::from_str(&findings).unwrap();
