@@ -144,6 +144,6 @@ async fn a_proxy_that_says_nothing_is_cut_after_five_seconds() {
         assert_eq!(wire.read_to_end().await, "");
     }
     let took = began.elapsed().as_secs_f64();
-    assert!((4.9..8.0).contains(&took), "{took} s");
+    assert!((4.9..9.5).contains(&took), "{took} s");
     assert_eq!(failures(&gateway, "timeout"), 4.0);
 }

@@ -6,13 +6,13 @@ use tempfile::tempdir;
 use tokio::process::Command;
 
 use super::super::process;
-use super::skip;
+use super::{run, skip, text};
 use crate::command_line::process::Process;
 
 /// Chromium without a screen, a sandbox or a word to anybody outside.
 const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
     --disable-component-update --disable-sync --disable-dev-shm-usage --no-default-browser-check \
-    --ignore-certificate-errors --remote-debugging-port=0";
+    --remote-debugging-port=0";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chromium_loads_the_demo_over_http2_and_opens_its_websocket() {
@@ -29,7 +29,18 @@ async fn chromium_loads_the_demo_over_http2_and_opens_its_websocket() {
     .await;
     let url = format!("https://localhost:{}/", headwall.address().port());
     let profile = tempdir().unwrap();
+    // Chromium believes what stands in the database of its user. No mistake of ours is to be overlooked.
+    let database = profile.path().join(".pki/nssdb");
+    std::fs::create_dir_all(&database).unwrap();
+    let (database, root) = (format!("sql:{}", database.display()), storage.path().join("local/root.pem"));
+    let Some(made) = run("certutil", &["-d", &database, "-N", "--empty-password"], 10).await else { return };
+    assert!(made.status.success(), "{}", text(&made));
+    let root = root.display().to_string();
+    let add = ["-d", &database, "-A", "-t", "C,,", "-n", "headwall", "-i", &root];
+    let added = run("certutil", &add, 10).await.unwrap();
+    assert!(added.status.success(), "{}", text(&added));
     let mut chromium = Command::new("chromium");
+    chromium.env("HOME", profile.path());
     chromium.args(FLAGS.split_whitespace()).arg(format!("--user-data-dir={}", profile.path().display()));
     chromium
         .arg(&url)
