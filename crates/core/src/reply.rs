@@ -101,6 +101,12 @@ impl LocalReply {
         self
     }
 
+    /// Adds a header to those of the same name, as `Set-Cookie` needs it.
+    pub fn added(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
     /// Tells the client when to come back (RFC 9110, 10.2.3), in whole seconds, rounded up, at least one.
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn a_user_cannot_shift_the_fields_behind_it() {
-        let rows = [(Some("ada"), "ada"), (Some("a b\"\n"), "a\\x20b\\x22\\x0A"), (Some(""), "-"), (None, "-")];
+        let rows =
+            [(Some("ada"), "ada"), (Some("a b\"\n"), "a\\x20b\\x22\\x0A"), (Some(""), "-"), (None, "-")];
         for (user, expected) in rows {
             let mut out = Vec::new();
             write(&mut out, &Record { user, ..sample() }).unwrap();

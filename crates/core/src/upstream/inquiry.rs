@@ -16,9 +16,9 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::RequestHeader;
 
 use super::{Attempt, NamedUpstream, Unavailable};
+use crate::Context;
 use crate::error::{Failure, cause_of};
 use crate::head::{RequestHead, ResponseHead};
-use crate::Context;
 
 /// Asks an upstream. Make one when a module is built: it has the connections.
 pub struct Inquiry {
@@ -111,7 +111,8 @@ impl Inquiry {
     /// A connection that was kept may have died in the pool; the question is asked again on another then.
     async fn exchange(&self, req: RequestHeader, peer: &HttpPeer) -> Result<(ResponseHead, Bytes), Broken> {
         loop {
-            let (session, is_reused) = self.connector.get_http_session(peer).await.map_err(Broken::because)?;
+            let (session, is_reused) =
+                self.connector.get_http_session(peer).await.map_err(Broken::because)?;
             match self.exchange_on(session, req.clone(), peer).await {
                 Err(broken) if is_reused && broken.failure == Failure::Closed => {}
                 ended => return ended,
