@@ -68,7 +68,7 @@ enum InvalidKeys {
     #[error("{}:{line}: expected `name:key`, found a line without a colon", path.display())]
     NoColon { path: PathBuf, line: usize },
     #[error("{}:{line}: {source}", path.display())]
-    Line { path: PathBuf, line: usize, source: Box<InvalidKeys> },
+    Line { path: PathBuf, line: usize, source: Box<Self> },
 }
 
 /// Whose key is whose, by digest.

@@ -30,6 +30,9 @@ pub(crate) struct Fetch {
 pub(crate) enum Unaskable {
     #[error("expected an address such as https://id.example.com/keys, found `{0}`")]
     Url(String),
+    /// What stands before an `@` would be logged with the address, so it is not repeated here either.
+    #[error("expected an address without a name and a password in it")]
+    Credentials,
     #[error("{}: expected certificates in PEM, {cause}", path.display())]
     Roots { path: PathBuf, cause: String },
     #[error("the certificates that this system trusts cannot be read: {0}")]
@@ -48,6 +51,9 @@ pub(crate) enum Unanswered {
 impl Fetch {
     /// Asks `url`, trusting the certificates in the file, or else those that the system trusts.
     pub(crate) fn new(url: &str, roots: Option<&Path>, timeout: Duration) -> Result<(Self, Uri), Unaskable> {
+        if url.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
+            return Err(Unaskable::Credentials);
+        }
         let unaskable = || Unaskable::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| unaskable())?;
         let is_plain = match uri.scheme_str() {
@@ -55,10 +61,6 @@ impl Fetch {
             Some("https") => false,
             Some(_) | None => return Err(unaskable()),
         };
-        // What stands before an `@` would be logged with the address.
-        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
-            return Err(unaskable());
-        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -226,21 +226,19 @@ impl Bearer {
     }
 
     fn refuse(&self, refused: Refused) -> Flow {
-        let (decision, reply) = match refused {
-            Refused::Expired => {
-                (Decision::Expired, LocalReply::error(StatusCode::UNAUTHORIZED, "token_expired"))
-            }
-            Refused::Condition => {
-                (Decision::Forbidden, LocalReply::error(StatusCode::FORBIDDEN, "token_insufficient"))
-            }
-            Refused::NoKeys => {
-                self.tally.count(Decision::Unavailable);
-                let reply = LocalReply::error(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable");
-                return Flow::Reply(reply.retry_after(StdDuration::from_secs(1)));
-            }
-            _ => (Decision::Wrong, LocalReply::error(StatusCode::UNAUTHORIZED, "token_invalid")),
-        };
         log::debug!("a token was refused: {refused}");
+        if refused == Refused::NoKeys {
+            self.tally.count(Decision::Unavailable);
+            let reply = LocalReply::error(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable");
+            return Flow::Reply(reply.retry_after(StdDuration::from_secs(1)));
+        }
+        let (decision, reply) = if refused == Refused::Expired {
+            (Decision::Expired, LocalReply::error(StatusCode::UNAUTHORIZED, "token_expired"))
+        } else if refused == Refused::Condition {
+            (Decision::Forbidden, LocalReply::error(StatusCode::FORBIDDEN, "token_insufficient"))
+        } else {
+            (Decision::Wrong, LocalReply::error(StatusCode::UNAUTHORIZED, "token_invalid"))
+        };
         self.tally.count(decision);
         Flow::Reply(reply.challenged(self.challenges.of(refused)))
     }

@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_token_is_found_in_every_place() {
-        let rows: [(&str, &[(&'static str, &str)], Option<&str>, &str); 14] = [
+        type Headers<'a> = &'a [(&'static str, &'a str)];
+        let rows: [(&str, Headers<'_>, Option<&str>, &str); 14] = [
             ("/", &[], None, "nowhere"),
             ("/", &[("authorization", "Bearer abc")], Some("abc"), "bearer"),
             ("/", &[("authorization", "bearer  abc")], Some("abc"), "schemes do not differ by case"),

@@ -30,7 +30,7 @@ pub(super) enum InvalidUsers {
     #[error("{}:{line}: expected `user:hash`, found a line without a colon", path.display())]
     NoColon { path: PathBuf, line: usize },
     #[error("{}:{line}: {source}", path.display())]
-    Line { path: PathBuf, line: usize, source: Box<InvalidUsers> },
+    Line { path: PathBuf, line: usize, source: Box<Self> },
     #[error("user `{0}` is there twice")]
     Twice(String),
 }
