@@ -39,7 +39,7 @@ use jwks::KeySet;
 use keys::Key;
 use token::{Refused, Token};
 
-pub use claims::Condition;
+pub use claims::ClaimCondition;
 pub use keys::SignatureAlgorithm;
 
 /// Asks for a signed token.
@@ -79,7 +79,7 @@ pub struct Jwt {
     /// Default: nothing.
     #[serde(default)]
     #[garde(skip)]
-    pub require: BTreeMap<String, Condition>,
+    pub require: BTreeMap<String, ClaimCondition>,
     /// Where the token stands, in order. Default: `[bearer]`.
     #[serde(default = "default_from")]
     #[garde(length(min = 1))]

@@ -44,7 +44,7 @@ pub use api_key::ApiKey;
 pub use basic_auth::BasicAuth;
 pub use cors::Cors;
 pub use forward_auth::{AuthServer, ForwardAuth};
-pub use jwt::{Condition, Jwks, Jwt, JwtKey, SignatureAlgorithm};
+pub use jwt::{ClaimCondition, Jwks, Jwt, JwtKey, SignatureAlgorithm};
 pub use networks::Access;
 pub use password::{Hash, InvalidHash, argon2id, bcrypt};
 pub use place::TokenPlace;

@@ -13,9 +13,10 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 15] = [
     "decision",
     "direction",
+    "filter",
     "method",
     "outcome",
     "place",
@@ -73,13 +74,16 @@ fn metric_labels_are_known_words() {
     }
 }
 
+/// What comes through the door of the gateway below.
+const KEY: &str = "a key that is long enough";
+
 /// A gateway that has met a bit of everything.
 async fn used() -> (Gateway, Origin) {
     let origin = Origin::builder().route("/", "hello").route("/ws", WebSocketEcho::new()).start().await;
     let gateway = Gateway::config(
         "
         sites:
-          - filters: [{ rate_limit: { rate: 1r/m, burst: 3 } }]
+          - filters: [{ rate_limit: { rate: 1r/m, burst: 3 } }, { api_key: { keys: { ada: \"${KEY}\" } } }]
             routes:
               - match: { path: /ws }
                 websocket: { upstream: app }
@@ -89,19 +93,21 @@ async fn used() -> (Gateway, Origin) {
         ",
     )
     .variable("APP", origin.address())
+    .variable("KEY", KEY)
     .start()
     .await;
     let client = gateway.client();
     client
         .get("/")
         .header("user-agent", "a test")
+        .header("x-api-key", KEY)
         .header("referer", "/before")
         .send()
         .await
         .assert_status(200);
-    client.websocket("/ws").open().await.close(1000, "").await;
-    client.get("/nowhere").send().await.assert_status(404);
-    client.get("/").send().await.assert_status(200);
+    client.websocket("/ws").header("x-api-key", KEY).open().await.close(1000, "").await;
+    client.get("/nowhere").header("x-api-key", KEY).send().await.assert_status(404);
+    client.get("/").header("x-api-key", KEY).send().await.assert_status(200);
     client.get("/").send().await.assert_status(429);
     eventually(10, async || gateway.metric("headwall_websockets_open").filter(|open| *open == 0.0)).await;
     (gateway, origin)
@@ -203,8 +209,13 @@ fn the_table_of_reasons_is_complete() {
     let mut real = reasons_in_code();
     real.extend(failures.map(|failure| (failure.reason().to_owned(), failure.status().as_u16())));
     // The words of `Error` itself, whose statuses stand beside them in that file.
-    for (word, status) in [("module_error", 500), ("no_healthy_server", 503), ("upstream_unknown_peer", 502)]
-    {
+    // So is a word that stands with whatever status another server has chosen.
+    for (word, status) in [
+        ("module_error", 500),
+        ("no_healthy_server", 503),
+        ("upstream_unknown_peer", 502),
+        ("auth_refused", 401),
+    ] {
         real.insert((word.to_owned(), status));
     }
     let in_errors: BTreeSet<_> = {

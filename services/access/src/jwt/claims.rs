@@ -18,13 +18,13 @@ pub(super) struct Expected {
     /// In seconds.
     pub(super) leeway: u64,
     pub(super) require_expiry: bool,
-    pub(super) conditions: Vec<(String, Condition)>,
+    pub(super) conditions: Vec<(String, ClaimCondition)>,
 }
 
 /// What a claim has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum ClaimCondition {
     /// The claim is this text, number or truth value.
     Equals(String),
     /// The claim is one of these.
@@ -61,14 +61,14 @@ impl Expected {
         if !names("aud", &self.audiences) {
             return Err(Refused::Audience);
         }
-        let is_met = |(name, condition): &(String, Condition)| condition.is_met_by(claims, name);
+        let is_met = |(name, condition): &(String, ClaimCondition)| condition.is_met_by(claims, name);
         if self.conditions.iter().all(is_met) { Ok(()) } else { Err(Refused::Condition) }
     }
 }
 
-// === impl Condition ===
+// === impl ClaimCondition ===
 
-impl Condition {
+impl ClaimCondition {
     fn is_met_by(&self, claims: &Claims, name: &str) -> bool {
         match self {
             Self::Equals(text) => claims.scalar(name).is_some_and(|found| found == *text),
@@ -213,18 +213,18 @@ mod tests {
         }));
         let text = str::to_owned;
         let rows = [
-            ("scope", Condition::Contains(text("orders:read")), true),
-            ("scope", Condition::Contains(text("orders")), false),
-            ("scope", Condition::ContainsAny(vec![text("x"), text("orders:write")]), true),
-            ("scope", Condition::Equals(text("orders:read")), false),
-            ("roles", Condition::Contains(text("admin")), true),
-            ("roles", Condition::Equals(text("admin")), false),
-            ("level", Condition::Equals(text("3")), true),
-            ("active", Condition::Equals(text("true")), true),
-            ("realm_access.roles", Condition::Contains(text("auditor")), true),
-            ("https://shop.example/tier", Condition::OneOf(vec![text("silver"), text("gold")]), true),
-            ("missing", Condition::Equals(String::new()), false),
-            ("scope", Condition::Contains(String::new()), false),
+            ("scope", ClaimCondition::Contains(text("orders:read")), true),
+            ("scope", ClaimCondition::Contains(text("orders")), false),
+            ("scope", ClaimCondition::ContainsAny(vec![text("x"), text("orders:write")]), true),
+            ("scope", ClaimCondition::Equals(text("orders:read")), false),
+            ("roles", ClaimCondition::Contains(text("admin")), true),
+            ("roles", ClaimCondition::Equals(text("admin")), false),
+            ("level", ClaimCondition::Equals(text("3")), true),
+            ("active", ClaimCondition::Equals(text("true")), true),
+            ("realm_access.roles", ClaimCondition::Contains(text("auditor")), true),
+            ("https://shop.example/tier", ClaimCondition::OneOf(vec![text("silver"), text("gold")]), true),
+            ("missing", ClaimCondition::Equals(String::new()), false),
+            ("scope", ClaimCondition::Contains(String::new()), false),
         ];
         for (name, condition, expected) in rows {
             assert_eq!(condition.is_met_by(&claims, name), expected, "{name}: {condition:?}");
