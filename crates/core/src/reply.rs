@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_one_name_can_stand_beside_each_other() {
+        let cookie = |text| HeaderValue::from_static(text);
+        let reply = LocalReply::new(StatusCode::FOUND)
+            .added(header::SET_COOKIE, cookie("a=1"))
+            .added(header::SET_COOKIE, cookie("b=2"))
+            .because("auth_refused");
+        assert_eq!(reply.headers().get_all(header::SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(reply.reason(), Some("auth_refused"));
+    }
+
+    #[test]
     fn debug_output_names_headers_but_no_values() {
         let reply = LocalReply::new(StatusCode::OK)
             .header(header::SET_COOKIE, HeaderValue::from_static("session=secret"));

@@ -14,7 +14,7 @@ use headwall_core::units::Secret;
 use headwall_core::{
     BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ use crate::challenge::{Challenged as _, challenge};
 use crate::digest::{Digest, Digester};
 use crate::place::{Places, TokenPlace};
 use crate::tally::{Decision, Tally};
+use crate::told::Told;
 
 /// The shortest key, in bytes.
 const SHORTEST: usize = 16;
@@ -74,19 +75,13 @@ enum InvalidKeys {
 /// Whose key is whose, by digest.
 struct Keys {
     digester: Digester,
-    owners: HashMap<Digest, Owner>,
-}
-
-/// Whom a key was given to.
-struct Owner {
-    name: Arc<str>,
-    header: HeaderValue,
+    owners: HashMap<Digest, Arc<str>>,
 }
 
 struct Doorkeeper {
     keys: Keys,
     places: Places,
-    id_header: Option<HeaderName>,
+    id_header: Option<Told>,
     keep: bool,
     challenge: HeaderValue,
     tally: Tally,
@@ -98,13 +93,10 @@ impl Module for ApiKey {
     type Makes = dyn Filter;
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
-        let id_header = self.id_header.as_deref().map(|name| {
-            name.parse().map_err(|_| format!("expected the name of a header in `id_header`, found `{name}`"))
-        });
         Ok(Arc::new(Doorkeeper {
             keys: Keys::new(Digester::new()?, &self.keys, self.file.as_deref())?,
             places: Places::new(&self.from)?,
-            id_header: id_header.transpose()?,
+            id_header: Told::maybe(self.id_header.as_deref())?,
             keep: self.keep,
             challenge: challenge("ApiKey", "headwall", "")?,
             tally: Tally::new(cx)?,
@@ -145,20 +137,20 @@ impl Keys {
     }
 
     fn add(&mut self, name: &str, key: &str) -> Result<(), InvalidKeys> {
-        let header = HeaderValue::from_bytes(name.as_bytes()).ok().filter(|_| !name.is_empty());
-        let header = header.ok_or_else(|| InvalidKeys::Name(name.to_owned()))?;
+        if name.is_empty() || HeaderValue::from_bytes(name.as_bytes()).is_err() {
+            return Err(InvalidKeys::Name(name.to_owned()));
+        }
         if key.len() < SHORTEST {
             return Err(InvalidKeys::Short(name.to_owned()));
         }
-        let owner = Owner { name: name.into(), header };
-        match self.owners.insert(self.digester.of(&[key.as_bytes()]), owner) {
+        match self.owners.insert(self.digester.of(&[key.as_bytes()]), name.into()) {
             None => Ok(()),
             Some(_) => Err(InvalidKeys::Shared(name.to_owned())),
         }
     }
 
     /// Whose key this is. How long that takes tells nothing about the keys.
-    fn owner(&self, key: &str) -> Option<&Owner> {
+    fn owner(&self, key: &str) -> Option<&Arc<str>> {
         self.owners.get(&self.digester.of(&[key.as_bytes()]))
     }
 }
@@ -189,9 +181,9 @@ impl Filter for Doorkeeper {
             self.places.clear(req);
         }
         if let Some(name) = &self.id_header {
-            req.headers.insert(name, owner.header.clone());
+            name.set(req, owner)?;
         }
-        cx.identify(owner.name.clone());
+        cx.identify(owner.clone());
         self.tally.count(Decision::Passed);
         Ok(Flow::Continue)
     }
@@ -227,7 +219,7 @@ mod tests {
             ("", None),
         ];
         for (key, expected) in rows {
-            assert_eq!(keys.owner(key).map(|owner| &*owner.name), expected, "{key}");
+            assert_eq!(keys.owner(key).map(|owner| &**owner), expected, "{key}");
         }
     }
 

@@ -24,7 +24,7 @@ use headwall_core::{
     BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ use crate::challenge::{Challenged as _, challenge};
 use crate::digest::Digester;
 use crate::place::{after_scheme, the_only};
 use crate::tally::{Decision, Tally};
+use crate::told::Told;
 use checks::Checks;
 use remembered::Remembered;
 use users::Users;
@@ -78,7 +79,7 @@ struct Basic {
     remembered: Arc<Remembered>,
     digester: Digester,
     challenge: HeaderValue,
-    user_header: Option<HeaderName>,
+    user_header: Option<Told>,
     keep: bool,
     tally: Tally,
 }
@@ -95,17 +96,13 @@ impl Module for BasicAuth {
     type Makes = dyn Filter;
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
-        let user_header = self.user_header.as_deref().map(|name| {
-            name.parse()
-                .map_err(|_| format!("expected the name of a header in `user_header`, found `{name}`"))
-        });
         Ok(Arc::new(Basic {
             users: Arc::new(Users::new(&self.users, self.htpasswd.as_deref())?),
             checks: cx.shared("checks", || Ok(Checks::of_this_machine()))?,
             remembered: Arc::new(Remembered::new(REMEMBERED, self.remember.as_std())),
             digester: Digester::new()?,
             challenge: challenge("Basic", &self.realm, ", charset=\"UTF-8\"")?,
-            user_header: user_header.transpose()?,
+            user_header: Told::maybe(self.user_header.as_deref())?,
             keep: self.keep,
             tally: Tally::new(cx)?,
         }))
@@ -176,7 +173,7 @@ impl Filter for Basic {
             req.headers.remove(AUTHORIZATION);
         }
         if let Some(name) = &self.user_header {
-            req.headers.insert(name, HeaderValue::from_bytes(shown.user.as_bytes())?);
+            name.set(req, &shown.user)?;
         }
         cx.identify(shown.user);
         self.tally.count(Decision::Passed);

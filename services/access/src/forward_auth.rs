@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetch::Fetch;
 use crate::tally::{Decision, Tally};
+use crate::told::Told;
 
 /// The longest answer that is passed on.
 const LONGEST: usize = 64 * 1024;
@@ -107,8 +108,8 @@ pub struct AuthServer {
 struct Asker {
     server: Server,
     request_headers: Vec<HeaderName>,
-    response_headers: Vec<HeaderName>,
-    user_header: Option<HeaderName>,
+    response_headers: Vec<Told>,
+    user_header: Option<Told>,
     tally: Tally,
 }
 
@@ -127,9 +128,11 @@ impl Module for ForwardAuth {
             text.parse::<HeaderName>().map_err(|_| format!("expected the name of a header, found `{text}`"))
         };
         let names = |texts: &[String]| texts.iter().map(name).collect::<Result<Vec<_>, _>>();
-        let response_headers = names(&self.response_headers)?;
-        let user_header = self.user_header.as_ref().map(name).transpose()?;
+        let told = self.response_headers.iter().map(|name| Told::new(name));
+        let response_headers = told.collect::<Result<Vec<_>, _>>()?;
+        let user_header = Told::maybe(self.user_header.as_deref())?;
         if let Some(user) = user_header.as_ref().filter(|user| !response_headers.contains(user)) {
+            let user = user.name();
             return Err(format!("`user_header` is `{user}`, which is not one of `response_headers`").into());
         }
         Ok(Arc::new(Asker {
@@ -236,12 +239,12 @@ impl Asker {
 
     /// The server lets the request pass.
     fn admit(&self, req: &mut RequestHead, answer: &ResponseHead, cx: &mut Context) -> Flow {
-        for name in &self.response_headers {
-            for value in answer.headers.get_all(name) {
-                req.headers.append(name, value.clone());
+        for told in &self.response_headers {
+            for value in answer.headers.get_all(told.name()) {
+                req.headers.append(told.name(), value.clone());
             }
         }
-        let user = self.user_header.as_ref().and_then(|name| answer.headers.get(name)?.to_str().ok());
+        let user = self.user_header.as_ref().and_then(|told| answer.headers.get(told.name())?.to_str().ok());
         if let Some(user) = user.filter(|user| !user.is_empty()) {
             cx.identify(user);
         }
@@ -280,8 +283,8 @@ impl Filter for Asker {
 
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         let question = self.question(req, cx)?;
-        for name in &self.response_headers {
-            req.headers.remove(name);
+        for told in &self.response_headers {
+            told.clear(req);
         }
         let (answer, body) = match self.server.ask(question, cx).await {
             Ok(answer) => answer,

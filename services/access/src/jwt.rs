@@ -27,13 +27,14 @@ use headwall_core::units::{Duration, Secret};
 use headwall_core::{
     BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::challenge::{Challenged as _, challenge};
 use crate::place::{Places, TokenPlace};
 use crate::tally::{Decision, Tally};
+use crate::told::Told;
 use claims::{Claims, Expected};
 use jwks::KeySet;
 use keys::Key;
@@ -140,7 +141,7 @@ struct Bearer {
     algorithms: Vec<SignatureAlgorithm>,
     expected: Expected,
     places: Places,
-    headers: Vec<(HeaderName, String)>,
+    headers: Vec<(Told, String)>,
     user: String,
     keep: bool,
     challenges: Challenges,
@@ -167,10 +168,7 @@ impl Module for Jwt {
             Some(settings) => Some(self.key_set(settings, cx)?),
             None => None,
         };
-        let headers = self.headers.iter().map(|(name, claim)| {
-            let name = name.parse().map_err(|_| format!("expected the name of a header, found `{name}`"))?;
-            Ok((name, claim.clone()))
-        });
+        let headers = self.headers.iter().map(|(name, claim)| Ok((Told::new(name)?, claim.clone())));
         Ok(Arc::new(Bearer {
             keys: self.keys.iter().map(Key::new).collect::<Result<_, _>>()?,
             key_set,
@@ -268,7 +266,7 @@ impl Filter for Bearer {
 
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         for (name, _) in &self.headers {
-            req.headers.remove(name);
+            name.clear(req);
         }
         let Some(text) = self.places.find(req) else {
             self.tally.count(Decision::Missing);
@@ -284,9 +282,8 @@ impl Filter for Bearer {
         }
         for (name, claim) in &self.headers {
             let Some(text) = claims.text(claim) else { continue };
-            match HeaderValue::from_bytes(text.as_bytes()) {
-                Ok(value) => drop(req.headers.insert(name, value)),
-                Err(_) => return Ok(self.refuse(Refused::Malformed)),
+            if name.set(req, &text).is_err() {
+                return Ok(self.refuse(Refused::Malformed));
             }
         }
         if let Some(user) = claims.text(&self.user) {

@@ -24,6 +24,7 @@ mod digest;
 mod fetch;
 mod place;
 mod tally;
+mod told;
 
 mod networks;
 mod password;

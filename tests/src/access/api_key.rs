@@ -19,7 +19,14 @@ async fn a_key_comes_in_and_the_application_hears_whose_it_was() {
     .await;
     let gateway = gateway.variable("MOBILE", MOBILE).start().await;
     let client = gateway.client();
-    client.get("/").header("x-api-key", MOBILE).header("x-client", "root").send().await.assert_status(200);
+    client
+        .get("/")
+        .header("x-api-key", MOBILE)
+        .header("x-client", "root")
+        .header("connection", "x-client")
+        .send()
+        .await
+        .assert_status(200);
     client.get("/?a=b&api_key=a+key").send().await.assert_status(401);
     let query = PARTNER.replace(' ', "%20");
     client.get(&format!("/?a=b&api_key={query}")).send().await.assert_status(200);

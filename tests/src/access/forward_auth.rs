@@ -62,7 +62,12 @@ async fn the_server_decides_and_is_told_what_it_decides_on() {
             call.header("x-ticket", "good").header("remote-user", "root").header("remote-groups", "admin");
         let call = call.header("x-forwarded-for", "6.6.6.6").header("x-forwarded-uri", "/public");
         let call = call.header("x-forwarded-port", "1").header("x-real-ip", "6.6.6.6");
-        call.header("cookie", "session=1").send().await.assert_status(200).assert_text("hello");
+        call.header("connection", "remote-user, remote-groups")
+            .header("cookie", "session=1")
+            .send()
+            .await
+            .assert_status(200)
+            .assert_text("hello");
 
         let asked = &auth.requests()[0];
         assert_eq!((asked.method.as_str(), asked.uri.to_string().as_str()), ("GET", "/verify?app=1"));

@@ -148,7 +148,7 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    fn claims(value: Value) -> Claims {
+    fn claims(value: &Value) -> Claims {
         Claims(value.as_object().cloned().unwrap())
     }
 
@@ -195,15 +195,15 @@ mod tests {
             ),
         ];
         for (value, result, row) in rows {
-            assert_eq!(expected.met_by(&claims(value), NOW), result, "{row}");
+            assert_eq!(expected.met_by(&claims(&value), NOW), result, "{row}");
         }
         let loose = Expected::default();
-        assert_eq!(loose.met_by(&claims(json!({})), NOW), ok, "nothing is expected");
+        assert_eq!(loose.met_by(&claims(&json!({})), NOW), ok, "nothing is expected");
     }
 
     #[test]
     fn conditions_look_into_texts_lists_and_objects() {
-        let claims = claims(json!({
+        let claims = claims(&json!({
             "scope": "orders:read orders:write",
             "roles": ["staff", "admin"],
             "level": 3,
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn claims_become_header_text() {
-        let claims = claims(json!({"sub": "ada", "roles": ["a", "b"], "n": 5, "none": null, "o": {"a": 1}}));
+        let claims = claims(&json!({"sub": "ada", "roles": ["a", "b"], "n": 5, "none": null, "o": {"a": 1}}));
         let rows =
             [("sub", Some("ada")), ("roles", Some("a,b")), ("n", Some("5")), ("none", None), ("x", None)];
         for (name, expected) in rows {

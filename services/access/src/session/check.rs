@@ -8,7 +8,7 @@ use headwall_core::units::Secret;
 use headwall_core::{
     BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, RequestHead, async_trait,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::token::{Refused, Tokens};
 use crate::challenge::{Challenged as _, challenge};
 use crate::place::{Places, TokenPlace};
 use crate::tally::{Decision, Tally};
+use crate::told::Told;
 
 /// Asks for a session token, as the service `session_token` hands them out.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, Validate)]
@@ -46,7 +47,7 @@ pub struct SessionToken {
 struct Checker {
     tokens: Tokens,
     places: Places,
-    user_header: Option<HeaderName>,
+    user_header: Option<Told>,
     keep: bool,
     challenge: HeaderValue,
     tally: Tally,
@@ -56,14 +57,10 @@ impl Module for SessionToken {
     type Makes = dyn Filter;
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
-        let user_header = self.user_header.as_deref().map(|name| {
-            name.parse()
-                .map_err(|_| format!("expected the name of a header in `user_header`, found `{name}`"))
-        });
         Ok(Arc::new(Checker {
             tokens: Tokens::new(&self.key, &self.previous_keys)?,
             places: Places::new(&self.from)?,
-            user_header: user_header.transpose()?,
+            user_header: Told::maybe(self.user_header.as_deref())?,
             keep: self.keep,
             challenge: challenge("Session", "headwall", "")?,
             tally: Tally::new(cx)?,
@@ -80,7 +77,7 @@ impl Filter for Checker {
     /// Runs before the upgrade: filters see a handshake like any other request.
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         if let Some(name) = &self.user_header {
-            req.headers.remove(name);
+            name.clear(req);
         }
         let Some(token) = self.places.find(req) else {
             self.tally.count(Decision::Missing);
@@ -107,7 +104,7 @@ impl Filter for Checker {
         }
         if !user.is_empty() {
             if let Some(name) = &self.user_header {
-                req.headers.insert(name, HeaderValue::from_bytes(user.as_bytes())?);
+                name.set(req, &user)?;
             }
             cx.identify(user);
         }
