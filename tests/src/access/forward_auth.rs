@@ -1,30 +1,29 @@
 //! `forward_auth`: another server's word.
 
-use headwall_testkit::{Gateway, Origin, Response, Seen, deaf_address};
+use headwall_testkit::{Gateway, Origin, OriginBuilder, Response, Seen, deaf_address};
 
 use super::{decisions, guarded};
 use crate::metrics::metric_is;
 
 /// Lets whoever has the ticket pass, and sends everybody else to log in.
 async fn auth_server() -> Origin {
-    Origin::builder()
-        .route("/verify", |seen: Seen| async move {
-            match seen.header("x-ticket") {
-                Some("good") => {
-                    Response::new(204).header("remote-user", "ada").header("remote-groups", "staff")
-                }
-                Some("none") => Response::new(403).body("text/plain", "not you"),
-                Some("broken") => Response::new(500),
-                Some("odd") => Response::new(404),
-                _ => Response::new(302)
-                    .header("location", "https://login.example.com/?back=1")
-                    .header("set-cookie", "a=1")
-                    .header("set-cookie", "b=2")
-                    .header("connection", "close"),
-            }
-        })
-        .start()
-        .await
+    verifying().start().await
+}
+
+fn verifying() -> OriginBuilder {
+    Origin::builder().route("/verify", |seen: Seen| async move {
+        match seen.header("x-ticket") {
+            Some("good") => Response::new(204).header("remote-user", "ada").header("remote-groups", "staff"),
+            Some("none") => Response::new(403).body("text/plain", "not you"),
+            Some("broken") => Response::new(500),
+            Some("odd") => Response::new(404),
+            _ => Response::new(302)
+                .header("location", "https://login.example.com/?back=1")
+                .header("set-cookie", "a=1")
+                .header("set-cookie", "b=2")
+                .header("connection", "close"),
+        }
+    })
 }
 
 const SETTINGS: &str = "response_headers: [Remote-User, Remote-Groups], user_header: Remote-User";
@@ -136,6 +135,9 @@ async fn whatever_else_comes_back_lets_nobody_in() {
             assert_eq!(reply.status.as_u16(), 503, "nobody answers, by URL: {by_url}");
         }
         assert_eq!(app.hits(), 1);
+        // It comes back, and what was kept of the old connections does no harm.
+        let _back = verifying().start_on(auth.address()).await;
+        gateway.client().get("/").header("x-ticket", "good").send().await.assert_status(200);
         metric_is(&gateway, &decisions("forward_auth", "unavailable"), 4.0).await;
         assert_eq!(gateway.stop().await[0]["reason"], "auth_unavailable");
     }
