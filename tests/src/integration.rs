@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 // What a request meets.
+mod access;
 mod answers;
 mod client_limits;
 mod errors;

@@ -18,6 +18,7 @@ use http::{HeaderMap, Method, Version, header};
 
 use crate::connection::Tls;
 use crate::{Context, Outcome};
+pub use redact::is_redacted;
 pub use writer::{LogTarget, LogWriter};
 
 /// The status that stands for a client which left before it was answered, as in nginx.
@@ -44,6 +45,7 @@ pub enum LogFormat {
 pub(crate) struct Record<'a> {
     pub(crate) time: SystemTime,
     pub(crate) client: IpAddr,
+    pub(crate) user: Option<&'a str>,
     pub(crate) method: &'a Method,
     pub(crate) uri: Cow<'a, str>,
     pub(crate) version: Version,
@@ -97,6 +99,7 @@ impl<'a> Record<'a> {
         Self {
             time: SystemTime::now() - outcome.duration,
             client: cx.client_address(),
+            user: cx.user().map(|user| &**user),
             method: &line.method,
             uri: redact::uri(line.uri.path_and_query().map_or("/", |target| target.as_str())),
             version: line.version,
@@ -140,6 +143,7 @@ fn sample() -> Record<'static> {
     Record {
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_150_801_250),
         client: IpAddr::from([192, 0, 2, 1]),
+        user: None,
         method: &GET,
         uri: "/a?b=c".into(),
         version: Version::HTTP_11,

@@ -34,6 +34,7 @@ pub struct Context {
     client_text: HeaderValue,
     request_id: HeaderValue,
     host: Option<HeaderValue>,
+    user: Option<Arc<str>>,
     line: RequestLine,
     extensions: Extensions,
     wants_forwarded: bool,
@@ -115,6 +116,7 @@ impl Context {
             peer_text: text,
             request_id: HeaderValue::from_static(""),
             host: None,
+            user: None,
             line: RequestLine { method: Method::GET, uri: Uri::default(), version: Version::HTTP_11 },
             extensions: Extensions::new(),
             wants_forwarded: false,
@@ -233,6 +235,17 @@ impl Context {
     /// The id that this request has in logs and for the upstream.
     pub fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// Who the request comes from, as the filter that has verified it says.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.user.as_ref()
+    }
+
+    /// Says who the request comes from. The access log has the name, so it must be one, and not a secret; and it must
+    /// have been verified: nobody behind asks again.
+    pub fn identify(&mut self, user: impl Into<Arc<str>>) {
+        self.user = Some(user.into());
     }
 
     /// The innermost route that the request has entered.

@@ -61,4 +61,6 @@ pub use reply::LocalReply;
 pub use route::Route;
 pub use service::{Action, Forward, Service, Timeouts, Tunnel, TunnelLimits};
 pub use table::Table;
-pub use upstream::{Attempt, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable, Upstream};
+pub use upstream::{
+    Attempt, Inquiry, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable, Upstream,
+};

@@ -90,9 +90,20 @@ impl LocalReply {
         Self { body: Body::Error(sentence.into()), ..self }
     }
 
+    /// Gives a reply that is no error sentence a machine-readable word for log and metrics all the same.
+    pub fn because(self, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+
     /// Sets a header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// Adds a header to those of the same name, as `Set-Cookie` needs it.
+    pub fn added(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
         self
     }
 
@@ -168,6 +179,17 @@ mod tests {
                 .retry_after(Duration::from_millis(millis));
             assert_eq!(reply.headers()[header::RETRY_AFTER], expected, "{millis} ms");
         }
+    }
+
+    #[test]
+    fn headers_of_one_name_can_stand_beside_each_other() {
+        let cookie = |text| HeaderValue::from_static(text);
+        let reply = LocalReply::new(StatusCode::FOUND)
+            .added(header::SET_COOKIE, cookie("a=1"))
+            .added(header::SET_COOKIE, cookie("b=2"))
+            .because("auth_refused");
+        assert_eq!(reply.headers().get_all(header::SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(reply.reason(), Some("auth_refused"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! name in the config and therefore metrics.
 
 mod announce;
+mod inquiry;
 mod peer;
 mod tls;
 
@@ -21,6 +22,7 @@ use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
+pub use inquiry::{Inquiry, Unanswered};
 pub(crate) use peer::{Lease, Target};
 pub use peer::{Peer, Protocol};
 pub use tls::{InvalidServerName, PeerTls, ServerName, UnusablePem};

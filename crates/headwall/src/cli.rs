@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod hash_password;
 mod run;
 mod source;
 mod trust;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Args),
     /// Tell where a request would go, and why
     Explain(explain::Args),
+    /// Hash a password from standard input, for `basic_auth`
+    HashPassword(hash_password::Args),
     /// Make this machine trust certificates of `tls: internal`
     Trust(trust::Args),
     /// Make this machine trust them no longer
@@ -100,6 +103,7 @@ pub(crate) fn run(server: &Server, args: impl IntoIterator<Item = OsString>) -> 
         Command::Run(args) => run::run(server, &args),
         Command::Check(args) => check::run(server, &args),
         Command::Explain(args) => explain::run(server, &args),
+        Command::HashPassword(args) => hash_password::run(&args),
         Command::Trust(args) => trust::trust(server, &args),
         Command::Untrust(args) => trust::untrust(server, &args),
         Command::Schema => {

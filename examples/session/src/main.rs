@@ -4,6 +4,9 @@
 //! The service and the filter are both called `session`, and share nothing but the key: a token carries its own expiry,
 //! signed with HMAC-SHA256, so there is no table of sessions to keep.
 //!
+//! Headwall has the pair ready as [`session_token`](../../../docs/src/access.md#websockets-of-browsers); this is how one of your
+//! own is written.
+//!
 //! ```sh
 //! SESSION_KEY=$(openssl rand -hex 32) cargo run -p example-session -- run --config examples/session/headwall.yaml
 //! ```

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use headwall_testkit::{Client, PATIENCE, Reply, eventually, within};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -32,7 +32,25 @@ pub(crate) struct Process {
 /// Runs `headwall` with these arguments, in this directory, to its end.
 pub(crate) async fn headwall(dir: &Path, args: &[&str]) -> Finished {
     let output = command(args).current_dir(dir).output();
-    let output = within(PATIENCE.as_secs(), output).await;
+    finished(args, within(PATIENCE.as_secs(), output).await)
+}
+
+/// The same with something on its standard input.
+pub(crate) async fn headwall_told(dir: &Path, args: &[&str], input: &str) -> Finished {
+    let mut command = command(args);
+    command.current_dir(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = async {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that has refused its arguments does not read.
+            drop(stdin.write_all(input.as_bytes()).await);
+        }
+        child.wait_with_output().await
+    };
+    finished(args, within(PATIENCE.as_secs(), run).await)
+}
+
+fn finished(args: &[&str], output: std::io::Result<Output>) -> Finished {
     let output = output.unwrap_or_else(|error| panic!("headwall {args:?} could not be run: {error}"));
     let text =
         |bytes| String::from_utf8(bytes).unwrap_or_else(|_| panic!("headwall {args:?} wrote no UTF-8"));

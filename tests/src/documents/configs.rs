@@ -14,8 +14,20 @@ const FOREIGN: [&str; 2] = ["yaml,compose", "yaml,prometheus"];
 const TOP: [&str; 9] =
     ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "storage", "upstreams"];
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
-const SERVICES: [&str; 5] = ["api", "websocket", "respond", "redirect", "canary"];
-const FILTERS: [&str; 4] = ["rate_limit", "headers", "security_headers", "signature"];
+const SERVICES: [&str; 6] = ["api", "websocket", "respond", "redirect", "session_token", "canary"];
+const FILTERS: [&str; 11] = [
+    "access",
+    "api_key",
+    "basic_auth",
+    "cors",
+    "forward_auth",
+    "headers",
+    "jwt",
+    "rate_limit",
+    "security_headers",
+    "session_token",
+    "signature",
+];
 /// A variable that has no default in a document, because it is a secret.
 const SECRET: &str = "ZEROSSL_HMAC_KEY";
 /// A route, where it does not matter which.

@@ -14,10 +14,11 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 17] = [
+const LABELS: [&str; 18] = [
     "certificate",
     "decision",
     "direction",
+    "filter",
     "method",
     "outcome",
     "place",
@@ -77,6 +78,9 @@ fn metric_labels_are_known_words() {
     }
 }
 
+/// What comes through the door of the gateway below.
+const API_KEY: &str = "a key that is long enough";
+
 /// A gateway that has met a bit of everything.
 async fn used() -> (Gateway, (Origin, TempDir)) {
     let authority = Authority::new();
@@ -93,7 +97,7 @@ async fn used() -> (Gateway, (Origin, TempDir)) {
               key: \"${KEY}\"
               client_auth: { ca: \"${CA}\" }
               redirect: false
-            filters: [{ rate_limit: { rate: 1r/m, burst: 4 } }]
+            filters: [{ rate_limit: { rate: 1r/m, burst: 4 } }, { api_key: { keys: { ada: \"${API_KEY}\" } } }]
             routes:
               - match: { path: /ws }
                 websocket: { upstream: app }
@@ -106,22 +110,24 @@ async fn used() -> (Gateway, (Origin, TempDir)) {
     .variable("CERT", certificate.display())
     .variable("KEY", key.display())
     .variable("CA", ca.display())
+    .variable("API_KEY", API_KEY)
     .start()
     .await;
     let named = authority.issue_client("ada");
     let encrypted = gateway.client_at(1).tls(&authority).identity(&named);
-    encrypted.get("/").send().await.assert_status(200);
+    encrypted.get("/").header("x-api-key", API_KEY).send().await.assert_status(200);
     let client = gateway.client();
     client
         .get("/")
         .header("user-agent", "a test")
+        .header("x-api-key", API_KEY)
         .header("referer", "/before")
         .send()
         .await
         .assert_status(200);
-    client.websocket("/ws").open().await.close(1000, "").await;
-    client.get("/nowhere").send().await.assert_status(404);
-    client.get("/").send().await.assert_status(200);
+    client.websocket("/ws").header("x-api-key", API_KEY).open().await.close(1000, "").await;
+    client.get("/nowhere").header("x-api-key", API_KEY).send().await.assert_status(404);
+    client.get("/").header("x-api-key", API_KEY).send().await.assert_status(200);
     client.get("/").send().await.assert_status(429);
     eventually(10, async || gateway.metric("headwall_websockets_open").filter(|open| *open == 0.0)).await;
     (gateway, (origin, dir))
@@ -225,8 +231,13 @@ fn the_table_of_reasons_is_complete() {
     let mut real = reasons_in_code();
     real.extend(failures.map(|failure| (failure.reason().to_owned(), failure.status().as_u16())));
     // The words of `Error` itself, whose statuses stand beside them in that file.
-    for (word, status) in [("module_error", 500), ("no_healthy_server", 503), ("upstream_unknown_peer", 502)]
-    {
+    // So is a word that stands with whatever status another server has chosen.
+    for (word, status) in [
+        ("module_error", 500),
+        ("no_healthy_server", 503),
+        ("upstream_unknown_peer", 502),
+        ("auth_refused", 401),
+    ] {
         real.insert((word.to_owned(), status));
     }
     let in_errors: BTreeSet<_> = {

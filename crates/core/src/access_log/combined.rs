@@ -9,7 +9,9 @@ use std::io::{self, Write as _};
 use super::{Record, protocol};
 
 pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
-    write!(out, "{} - - [", record.client)?;
+    write!(out, "{} - ", record.client)?;
+    user(out, record.user)?;
+    out.extend_from_slice(b" [");
     time(out, record)?;
     out.extend_from_slice(b"] \"");
     escape(out, record.method.as_str())?;
@@ -20,6 +22,17 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
     out.extend_from_slice(b"\" \"");
     escape(out, record.user_agent.as_deref().unwrap_or("-"))?;
     out.extend_from_slice(b"\"\n");
+    Ok(())
+}
+
+/// A space would shift the fields behind it.
+fn user(out: &mut Vec<u8>, user: Option<&str>) -> io::Result<()> {
+    for (index, part) in user.filter(|user| !user.is_empty()).unwrap_or("-").split(' ').enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b"\\x20");
+        }
+        escape(out, part)?;
+    }
     Ok(())
 }
 
@@ -56,5 +69,17 @@ mod tests {
         assert_eq!(before, "192.0.2.1 - - ");
         assert_eq!(time.len(), "20/Nov/2026:05:00:01 +0000".len(), "{time}");
         assert_eq!(after, " \"GET /a?b=c HTTP/1.1\" 200 66 \"-\" \"curl/8.0 \\x22x\\x22\\x0A\"\n");
+    }
+
+    #[test]
+    fn a_user_cannot_shift_the_fields_behind_it() {
+        let rows =
+            [(Some("ada"), "ada"), (Some("a b\"\n"), "a\\x20b\\x22\\x0A"), (Some(""), "-"), (None, "-")];
+        for (user, expected) in rows {
+            let mut out = Vec::new();
+            write(&mut out, &Record { user, ..sample() }).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with(&format!("192.0.2.1 - {expected} [")), "{user:?}: {text}");
+        }
     }
 }

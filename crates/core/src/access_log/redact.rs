@@ -28,6 +28,13 @@ const SECRET_NAMES: [&str; 18] = [
 
 const REDACTED: &str = "[redacted]";
 
+/// Whether the access log leaves out the value of a query parameter of this name.
+///
+/// A module that reads a secret from a parameter refuses, in its settings, a name that would be logged.
+pub fn is_redacted(name: &str) -> bool {
+    SECRET_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+}
+
 /// The URL with the values of secret-looking parameters replaced. Borrowed when there are none.
 pub(super) fn uri(uri: &str) -> Cow<'_, str> {
     let Some((path, query)) = uri.split_once('?') else {
@@ -64,7 +71,7 @@ fn is_secret(pair: &str) -> bool {
     let Some((name, value)) = pair.split_once('=') else {
         return false;
     };
-    !value.is_empty() && SECRET_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+    !value.is_empty() && is_redacted(name)
 }
 
 #[cfg(test)]
