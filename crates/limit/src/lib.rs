@@ -48,8 +48,9 @@ mod zone;
 
 mod joint;
 
+pub use account::Charge;
 pub use clock::{Clock, FakeClock, Millis, SystemClock};
-pub use decision::{Decision, Verdict};
+pub use decision::{Decision, Standing, Verdict};
 pub use joint::{Ruling, check_all};
 pub use key::{Key, KeyHasher};
 pub use quota::Quota;

@@ -20,6 +20,9 @@ pub(crate) struct Shard {
 /// How many idle accounts a new key clears away. Two for one empties the table again after a flood.
 const SWEEP: usize = 2;
 
+/// How many of the longest unused accounts a full table is searched for a dead one.
+const SEARCH: usize = 8;
+
 impl Shard {
     pub(crate) fn new(entries: NonZeroUsize) -> Self {
         Self { accounts: LruCache::new(entries), evictions: 0 }
@@ -58,7 +61,14 @@ impl Shard {
                 _ => break,
             };
         }
-        if self.len() == self.capacity() {
+        if self.len() < self.capacity() {
+            return;
+        }
+        let mut oldest = self.accounts.iter().rev().take(SEARCH);
+        let dead = oldest.find(|(_, account)| account.is_dead(quota, now)).map(|(key, _)| *key);
+        if let Some(dead) = dead {
+            self.accounts.pop(&dead);
+        } else {
             self.accounts.pop_lru();
             self.evictions += 1;
         }
