@@ -26,9 +26,10 @@ impl Modules {
     /// What Headwall itself brings along.
     pub(crate) fn standard() -> Self {
         let mut modules = Self::default();
+        modules.filter::<headwall_limits::ConcurrencyLimit>("concurrency_limit");
         modules.filter::<headwall_headers::Headers>("headers");
         modules.filter::<headwall_headers::SecurityHeaders>("security_headers");
-        modules.filter::<headwall_login::RateLimit>("rate_limit");
+        modules.filter::<headwall_limits::RateLimit>("rate_limit");
         modules.service::<headwall_api::Api>("api");
         modules.service::<headwall_respond::Redirect>("redirect");
         modules.service::<headwall_respond::Respond>("respond");

@@ -13,7 +13,7 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 15] = [
     "decision",
     "direction",
     "method",
@@ -27,6 +27,7 @@ const LABELS: [&str; 14] = [
     "status",
     "upstream",
     "version",
+    "zone",
     "le",
 ];
 
