@@ -217,7 +217,11 @@ impl Metrics {
 
     /// A collector of one's own, for numbers that are read when somebody asks; registered the first time that it is
     /// asked for under this name. It has to outlive what it tells about, because families survive a reload.
-    pub fn collector<T>(&self, name: &str, make: impl FnOnce() -> prometheus::Result<T>) -> Result<T, BoxError>
+    pub fn collector<T>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> prometheus::Result<T>,
+    ) -> Result<T, BoxError>
     where
         T: Collector + Clone + Send + Sync + 'static,
     {

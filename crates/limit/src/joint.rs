@@ -40,10 +40,10 @@ pub fn check_all<C: Clock>(limits: &[(&Zone<C>, Key)]) -> Option<Ruling> {
     if last.decision.is_reject() {
         return Some(last);
     }
-    let charged = others
-        .iter()
-        .enumerate()
-        .map(|(limit, (zone, key))| Ruling { limit, decision: zone.visit(*key, zone.quota(), Charge::Always) });
+    let charged = others.iter().enumerate().map(|(limit, (zone, key))| Ruling {
+        limit,
+        decision: zone.visit(*key, zone.quota(), Charge::Always),
+    });
     Some(charged.fold(last, Ruling::stricter))
 }
 

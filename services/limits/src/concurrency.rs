@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use garde::Validate;
-use headwall_core::{
-    BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, async_trait,
-};
+use headwall_core::{BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, async_trait};
 use headwall_limit::{InFlight, KeyHasher, Place};
 use http::StatusCode;
 use prometheus::IntCounter;
@@ -90,7 +88,9 @@ impl Module for ConcurrencyLimit {
         let identity = match zone {
             Some(zone) => {
                 let agreed = cx.agree(&format!("zone {zone}"), &format!("by {key}"));
-                agreed.map_err(|error| format!("limits that share the zone `{zone}` must count alike: {error}"))?;
+                agreed.map_err(|error| {
+                    format!("limits that share the zone `{zone}` must count alike: {error}")
+                })?;
                 format!("zone {zone} {key}")
             }
             None => format!("{} {key}", cx.place()),

@@ -205,7 +205,8 @@ impl Digests {
         match self {
             Self::Own(hasher) => hasher.combine(keys),
             Self::Common => {
-                let bits: SmallVec<[u8; 64]> = keys.iter().flat_map(|key| key.to_bits().to_be_bytes()).collect();
+                let bits: SmallVec<[u8; 64]> =
+                    keys.iter().flat_map(|key| key.to_bits().to_be_bytes()).collect();
                 sha256(&[b"keys", &bits])
             }
         }
@@ -216,7 +217,8 @@ impl Digests {
 fn sha256(pieces: &[&[u8]]) -> Key {
     let mut context = digest::Context::new(&SHA256);
     pieces.iter().for_each(|piece| context.update(piece));
-    let bits = context.finish().as_ref().iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte));
+    let bits =
+        context.finish().as_ref().iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte));
     Key::digest(bits)
 }
 
@@ -252,9 +254,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_by_is_an_error() {
-        for (json, part) in
-            [("[]", "tells nobody apart"), (r#"{"header":"a b"}"#, "a b"), (r#"{"path_segment":0}"#, "from 1")]
-        {
+        for (json, part) in [
+            ("[]", "tells nobody apart"),
+            (r#"{"header":"a b"}"#, "a b"),
+            (r#"{"path_segment":0}"#, "from 1"),
+        ] {
             let error = read(json).unwrap().compile(Digests::Common).map(drop).unwrap_err().to_string();
             assert!(error.contains(part), "{json}: {error}");
         }
@@ -265,7 +269,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, "asid=1; sid=2;sidx=3".parse().unwrap());
         headers.append(COOKIE, "other=4".parse().unwrap());
-        let rows = [("sid", Some("2")), ("sidx", Some("3")), ("other", Some("4")), ("si", None), ("none", None)];
+        let rows =
+            [("sid", Some("2")), ("sidx", Some("3")), ("other", Some("4")), ("si", None), ("none", None)];
         for (name, value) in rows {
             assert_eq!(cookie(&headers, name), value.map(str::as_bytes), "{name}");
         }

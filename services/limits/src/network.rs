@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn reads_networks_and_addresses() {
-        let rows = [("10.0.0.0/8", "10.1.2.3", true), ("192.0.2.1", "192.0.2.2", false), ("::1", "::1", true)];
+        let rows =
+            [("10.0.0.0/8", "10.1.2.3", true), ("192.0.2.1", "192.0.2.2", false), ("::1", "::1", true)];
         for (text, address, inside) in rows {
             let network: Network = text.parse().unwrap();
             assert_eq!(network.to_string(), text);

@@ -124,7 +124,10 @@ impl RateLimit {
             StoreSettings::Local => Store::Local(self.table(cx, &identity, quota)?),
             StoreSettings::Sketch => {
                 if self.delay.is_some() {
-                    return Err("a sketch cannot tell when a request's turn comes: `delay` needs another store".into());
+                    return Err(
+                        "a sketch cannot tell when a request's turn comes: `delay` needs another store"
+                            .into(),
+                    );
                 }
                 Store::Sketch(cx.shared(&identity, || Ok(Sketch::new(self.rate)?))?)
             }
@@ -156,7 +159,8 @@ impl RateLimit {
 fn redis(cx: &mut Build<'_>, settings: &RedisStore) -> Result<Arc<Redis>, BoxError> {
     let urls: Vec<_> = settings.redis.0.iter().map(|url| url.expose()).collect();
     let RedisStore { cluster, sentinel, ca, timeout, .. } = settings;
-    let master = sentinel.as_ref().map(|sentinel| (&sentinel.master, sentinel.password.as_ref().map(|p| p.expose())));
+    let master =
+        sentinel.as_ref().map(|sentinel| (&sentinel.master, sentinel.password.as_ref().map(|p| p.expose())));
     // The addresses may hold passwords, and keys of shared state can be printed.
     let digest = Digests::Common.bytes(format!("{urls:?} {cluster} {master:?} {ca:?}").as_bytes());
     let metrics = cx.metrics().clone();
@@ -179,7 +183,8 @@ impl Module for RateLimit {
             };
             let said = format!("`{rate}` by {key}, max_keys {max_keys}, store {store}");
             let agreed = cx.agree(&format!("zone {zone}"), &said);
-            agreed.map_err(|error| format!("limits that share the zone `{zone}` must count alike: {error}"))?;
+            agreed
+                .map_err(|error| format!("limits that share the zone `{zone}` must count alike: {error}"))?;
         }
         let store = self.store(cx, &quota)?;
         let digests = match &store {

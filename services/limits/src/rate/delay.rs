@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn delay_is_all_or_a_number() {
-        for (json, after) in [(r#""all""#, Some(0)), ("0", Some(0)), ("8", Some(8)), ("-1", None), (r#""none""#, None)]
+        for (json, after) in
+            [(r#""all""#, Some(0)), ("0", Some(0)), ("8", Some(8)), ("-1", None), (r#""none""#, None)]
         {
             let read = serde_json::from_str::<Delay>(json).ok();
             assert_eq!(read.map(Delay::after), after, "{json}");

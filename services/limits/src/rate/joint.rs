@@ -64,7 +64,9 @@ fn groups(claims: &[Claim]) -> SmallVec<[Group<'_>; 2]> {
             continue;
         };
         let known = far.iter_mut().find_map(|group| match group {
-            Group::Far(redis, places) if Arc::ptr_eq(redis, &shared.redis) && !redis.is_split() => Some(places),
+            Group::Far(redis, places) if Arc::ptr_eq(redis, &shared.redis) && !redis.is_split() => {
+                Some(places)
+            }
             Group::Far(..) | Group::Near(_) => None,
         });
         match known {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use headwall_core::{BoxError, Context, Filter, Flow, LocalReply, Phases, RequestHead, ResponseHead, async_trait};
+use headwall_core::{
+    BoxError, Context, Filter, Flow, LocalReply, Phases, RequestHead, ResponseHead, async_trait,
+};
 use headwall_limit::Decision;
 use smallvec::SmallVec;
 

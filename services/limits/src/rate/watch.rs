@@ -80,7 +80,7 @@ mod tests {
     fn numbers(watch: &ZoneWatch) -> Vec<f64> {
         let value = |family: &MetricFamily| {
             let metric = family.get_metric().first()?;
-            Some(metric.get_gauge().value() + metric.get_counter().value())
+            Some(metric.get_gauge().get_value() + metric.get_counter().get_value())
         };
         watch.collect().iter().filter_map(value).collect()
     }
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn a_zone_is_told_of_while_it_lives_and_its_evictions_stay() {
         let watch = ZoneWatch::new().unwrap();
-        let zone = || Arc::new(Zone::new(Quota::new("1r/h".parse::<headwall_core::units::Rate>().unwrap_or_else(|_| "4r/h".parse().unwrap()), 0), NonZeroUsize::new(2).unwrap()));
-        let first = zone();
+        let quota = Quota::new("4r/h".parse().unwrap(), 0);
+        let first = Arc::new(Zone::new(quota, NonZeroUsize::new(2).unwrap()));
         watch.add("logins", &first);
         watch.add("logins", &first);
         (0..5_u32).for_each(|n| {

@@ -101,7 +101,11 @@ impl Redis {
 
     /// Decides on one request under all of the accounts and charges as told, atomically. `None` when Redis has not
     /// answered within the budget, or is known to be gone.
-    pub(crate) async fn visit(self: &Arc<Self>, accounts: &[Account<'_>], charge: Charge) -> Option<Standings> {
+    pub(crate) async fn visit(
+        self: &Arc<Self>,
+        accounts: &[Account<'_>],
+        charge: Charge,
+    ) -> Option<Standings> {
         let Some(link) = self.link.load_full() else {
             self.metrics.skipped.inc();
             self.look();

@@ -146,7 +146,8 @@ impl<'de> Visitor<'de> for WordOrMap {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StoreSettings, A::Error> {
-        RedisStore::deserialize(MapAccessDeserializer::new(map)).map(|redis| StoreSettings::Redis(Box::new(redis)))
+        RedisStore::deserialize(MapAccessDeserializer::new(map))
+            .map(|redis| StoreSettings::Redis(Box::new(redis)))
     }
 }
 
@@ -222,7 +223,11 @@ mod tests {
         {
             let Ok(StoreSettings::Redis(redis)) = read(json) else { panic!("{json}") };
             assert_eq!(redis.redis.0.len(), addresses, "{json}");
-            assert_eq!((redis.timeout, redis.fallback), (Duration::from_millis(5), Fallback::Local), "{json}");
+            assert_eq!(
+                (redis.timeout, redis.fallback),
+                (Duration::from_millis(5), Fallback::Local),
+                "{json}"
+            );
         }
         for json in [r#"{"redis":[]}"#, r#"{"redis":""}"#, r#"{"redis":"redis://a","no":1}"#, "7"] {
             assert!(read(json).is_err(), "{json}");

@@ -77,7 +77,8 @@ mod tests {
         for (text, burst, limit) in [("5r/m", 0, 5), ("5r/m", 2, 7), ("100 per 1h", 0, 100)] {
             let sketch = Sketch::new(rate(text)).unwrap();
             let quota = Sketch::quota(rate(text), burst);
-            let passed = (0..200).filter(|_| !sketch.visit(key(1), &quota, Charge::IfAllowed).is_reject()).count();
+            let passed =
+                (0..200).filter(|_| !sketch.visit(key(1), &quota, Charge::IfAllowed).is_reject()).count();
             assert_eq!(passed, limit, "{text} and {burst}");
             assert_eq!(quota.limit(), limit as u64);
             assert!(!sketch.visit(key(2), &quota, Charge::Never).is_reject(), "another key, {text}");

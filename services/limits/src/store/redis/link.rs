@@ -9,8 +9,8 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError, Script,
-    ScriptInvocation, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError,
+    Script, ScriptInvocation, TlsCertificates,
 };
 
 use crate::store::{RedisStore, Sentinel};
@@ -57,7 +57,12 @@ impl Source {
             }
             let addresses = infos.iter().map(|info| info.addr().clone()).collect();
             let certificates = certificates.filter(|_| is_tls(first.addr()));
-            return Ok(Self::Sentinels(Sentinels { addresses, master: first, settings: sentinel, certificates }));
+            return Ok(Self::Sentinels(Sentinels {
+                addresses,
+                master: first,
+                settings: sentinel,
+                certificates,
+            }));
         }
         if settings.cluster {
             let name = infos.iter().map(|info| name_of(info.addr())).collect::<Vec<_>>().join(",");
@@ -89,8 +94,12 @@ impl Source {
         // The budget is kept by who asks; a second timer for each answer would only cost.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         match self {
-            Self::One(client) => Ok(Link::One(client.get_multiplexed_async_connection_with_config(&config).await?)),
-            Self::Cluster(cluster) => Ok(Link::Cluster(Box::new(cluster.client.get_async_connection().await?))),
+            Self::One(client) => {
+                Ok(Link::One(client.get_multiplexed_async_connection_with_config(&config).await?))
+            }
+            Self::Cluster(cluster) => {
+                Ok(Link::Cluster(Box::new(cluster.client.get_async_connection().await?)))
+            }
             Self::Sentinels(sentinels) => {
                 // The sentinels are asked each time: after a failover the master is somebody else.
                 let mut client = sentinels.builder()?.build()?;
@@ -108,7 +117,8 @@ impl fmt::Debug for Source {
 
 /// Reads an address. What is wrong with it is told without it, because it may hold a password.
 fn info(url: &Secret) -> Result<ConnectionInfo, BoxError> {
-    let malformed = "an address is not of the form redis://user:password@host:6379/0, rediss://… or unix:///path";
+    let malformed =
+        "an address is not of the form redis://user:password@host:6379/0, rediss://… or unix:///path";
     Ok(url.expose().into_connection_info().map_err(|_| malformed)?)
 }
 
@@ -123,7 +133,9 @@ fn is_tls(address: &ConnectionAddr) -> bool {
 
 fn name_of(address: &ConnectionAddr) -> String {
     match address {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => format!("{host}:{port}"),
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            format!("{host}:{port}")
+        }
         ConnectionAddr::Unix(path) => path.display().to_string(),
         _ => "redis".to_owned(),
     }
