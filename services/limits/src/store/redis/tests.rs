@@ -133,7 +133,7 @@ async fn whatever_happens_the_script_and_a_zone_agree() {
 async fn several_accounts_are_charged_together_or_not_at_all() {
     let Some(server) = RedisServer::start().await else { return };
     let store = patient(&server).await;
-    let (wide, narrow) = (quota("1r/h", 9), quota("4r/h", 0));
+    let (wide, narrow) = (quota("4r/h", 9), quota("4r/h", 0));
     let both = || [account("wide", 1, &wide), account("narrow", 1, &narrow)];
     let first = store.visit(&both(), Charge::IfAllowed).await.unwrap();
     assert_eq!(first.as_slice(), [None, None], "nobody has seen them");
@@ -145,7 +145,8 @@ async fn several_accounts_are_charged_together_or_not_at_all() {
     store.visit(&both(), Charge::Never).await.unwrap();
     store.visit(&[account("wide", 1, &wide)], Charge::Always).await.unwrap();
     let standings = store.visit(&both(), Charge::Never).await.unwrap();
-    assert_eq!(standings[0].unwrap().excess, 1_000, "a look charges nothing, and a charge is one");
+    let excess = standings[0].unwrap().excess;
+    assert!((900..=1_000).contains(&excess), "a look charges nothing, and a charge is one: {excess}");
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn accounts_leave_redis_when_to_forget_them_changes_nothing() {
 async fn a_script_that_redis_has_forgotten_is_told_again() {
     let Some(server) = RedisServer::start().await else { return };
     let store = patient(&server).await;
-    let quota = quota("1r/h", 1);
+    let quota = quota("4r/h", 1);
     server.cli(&["SCRIPT", "FLUSH"]).await;
     assert!(store.visit(&[account("a", 1, &quota)], Charge::IfAllowed).await.is_some());
     assert_eq!(store.metrics.failed.get(), 0);
