@@ -13,12 +13,11 @@ use http::{HeaderMap, HeaderName};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 /// What a limit counts by: one thing, or several that count together. A request that lacks one of them is not counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySource(Vec<KeyPart>);
 
 /// One thing that requests are told apart by.
@@ -119,6 +118,15 @@ impl fmt::Display for KeySource {
     }
 }
 
+impl Serialize for KeySource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [part] => part.serialize(serializer),
+            parts => parts.serialize(serializer),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for KeySource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OneOrSeveral)
@@ -154,7 +162,10 @@ impl JsonSchema for KeySource {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<KeyPart>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+        json_schema!({
+            "description": "What a limit counts by: one key part, or a list of them that count together.",
+            "anyOf": [one, { "type": "array", "items": one }],
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headwall_testkit::{Client, Gateway};
+use headwall_testkit::{Client, Gateway, Origin};
 
 use super::{behind, decided, one_route, statuses};
 
@@ -129,6 +129,28 @@ async fn delay_all_has_every_early_request_wait() {
         assert_eq!(statuses(3, || client.get("/")).await, [200; 3]);
         assert!(start.elapsed() >= Duration::from_millis(190), "{delay}: two wait 100 ms each");
         assert_eq!(decided(&gateway, "delayed"), 2.0, "{delay}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_that_had_to_wait_is_whole() {
+    let content = "x".repeat(2_000_000);
+    let origin = Origin::builder().otherwise(content.clone()).start().await;
+    let gateway = Gateway::config(
+        "
+        sites:
+          - routes:
+              - filters: [{ rate_limit: { rate: 10r/s, burst: 5, delay: all } }]
+                api: { upstream: app }
+        upstreams: { app: { servers: [\"${APP}\"] } }
+        ",
+    )
+    .variable("APP", origin.address())
+    .start()
+    .await;
+    for _ in 0..3 {
+        let reply = gateway.client().get("/").send().await;
+        assert!(reply.text() == content, "as nginx's own test has it");
     }
 }
 

@@ -110,6 +110,8 @@ impl Hearing<'_> {
         let decision = match limit.visit(*key, charge) {
             Nearby::Decided(decision) => Some(decision),
             Nearby::Allowed => None,
+            // Who was found to pass already passes, though Redis has gone since.
+            Nearby::Refused if charge == Charge::Always => return Ok(()),
             Nearby::Refused => return Err(Refused { claim, decision: None }),
         };
         self.take(claim, decision)
@@ -128,14 +130,13 @@ impl Hearing<'_> {
             }
             return self.near(places, charge);
         };
-        if charge == Charge::Always {
-            // It was found to pass already.
-            return Ok(());
+        // What is charged in any case was found to pass already.
+        if charge != Charge::Always {
+            for (place, before) in places.iter().zip(standings) {
+                self.take(*place, Some(Decision::on(self.claims[*place].limit.quota, before)))?;
+            }
         }
-        for (place, before) in places.iter().zip(standings) {
-            self.take(*place, Some(Decision::on(self.claims[*place].limit.quota, before)))?;
-        }
-        if charge == Charge::IfAllowed {
+        if charge != Charge::Never {
             // The tables here are kept up to date, so that nobody starts afresh when Redis goes.
             for place in places {
                 let Claim { limit, key } = &self.claims[*place];
