@@ -46,6 +46,11 @@ impl Key {
         Self::tagged(tag::DIGEST, bits)
     }
 
+    /// The key of these bits, kind included.
+    pub(crate) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// The 128 bits, kind included.
     pub const fn to_bits(self) -> u128 {
         self.0

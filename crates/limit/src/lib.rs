@@ -45,6 +45,7 @@ mod quota;
 mod decision;
 
 mod account;
+mod ledger;
 mod shard;
 mod zone;
 

@@ -76,7 +76,7 @@ pub struct RateLimit {
     #[serde(default)]
     #[garde(skip)]
     pub headers: bool,
-    /// How many clients are remembered at the same time; about 100 bytes each. Beyond that one whose count has run out
+    /// How many clients are remembered at the same time; about 55 bytes each. Beyond that one whose count has run out
     /// is forgotten, or else the one that was idle longest. Default: 65536.
     #[serde(default = "default_max_keys", alias = "capacity")]
     #[garde(range(min = 1, max = 100_000_000))]
