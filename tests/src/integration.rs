@@ -9,6 +9,7 @@ mod client_limits;
 mod errors;
 mod filters;
 mod forwarding;
+mod limits;
 mod routing;
 mod streaming;
 

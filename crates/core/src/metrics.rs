@@ -215,6 +215,19 @@ impl Metrics {
         self.family(name, || HistogramVec::new(opts, labels))
     }
 
+    /// A collector of one's own, for numbers that are read when somebody asks; registered the first time that it is
+    /// asked for under this name. It has to outlive what it tells about, because families survive a reload.
+    pub fn collector<T>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> prometheus::Result<T>,
+    ) -> Result<T, BoxError>
+    where
+        T: Collector + Clone + Send + Sync + 'static,
+    {
+        self.family(name, make)
+    }
+
     /// What the accept loop counts.
     pub fn connections(&self) -> ConnectionMetrics {
         self.0.connections.clone()

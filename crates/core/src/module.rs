@@ -69,6 +69,8 @@ pub struct Build<'a> {
     metrics: &'a Metrics,
     shared: &'a Shared,
     warm_up: &'a mut Vec<WarmUp>,
+    next: Option<&'a str>,
+    accord: Option<&'a Accord>,
 }
 
 /// Work to be done before the first request, such as a first health check.
@@ -80,6 +82,19 @@ pub type WarmUp = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// is asked for under the same key is found again, and what no config asks for any more is dropped with the old one.
 #[derive(Default)]
 pub struct Shared(Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>);
+
+/// What modules of one config have said about the things that they share by name.
+///
+/// It lives while one config is built, so a reload may say something else than the config before it.
+#[derive(Debug, Default)]
+pub struct Accord(Mutex<HashMap<String, Word>>);
+
+/// What was said first about a thing, and where.
+#[derive(Debug)]
+struct Word {
+    said: String,
+    place: String,
+}
 
 // === impl Build ===
 
@@ -93,7 +108,19 @@ impl<'a> Build<'a> {
         shared: &'a Shared,
         warm_up: &'a mut Vec<WarmUp>,
     ) -> Self {
-        Self { name, place, upstreams, metrics, shared, warm_up }
+        Self { name, place, upstreams, metrics, shared, warm_up, next: None, accord: None }
+    }
+
+    /// Tells which filter stands right behind this one in its list. Nothing by default.
+    #[must_use]
+    pub fn followed_by(self, next: Option<&'a str>) -> Self {
+        Self { next, ..self }
+    }
+
+    /// Builds among other modules of the same config. By default a module is alone.
+    #[must_use]
+    pub fn among(self, accord: &'a Accord) -> Self {
+        Self { accord: Some(accord), ..self }
     }
 
     /// The name under which the config mentions the module: its own for an upstream, its kind's for the others.
@@ -104,6 +131,22 @@ impl<'a> Build<'a> {
     /// Where the module stands: site and route, or `upstreams`.
     pub fn place(&self) -> &str {
         self.place
+    }
+
+    /// The kind of the filter that stands right behind this one in the same list, if there is one. Nothing comes
+    /// between the two at run time, so filters of one kind can decide together.
+    pub fn next_filter(&self) -> Option<&str> {
+        self.next
+    }
+
+    /// Has everybody in this config say the same about something that they share by name, such as the rate of a zone
+    /// that several routes count in.
+    ///
+    /// # Errors
+    ///
+    /// When another module has said something else; the error tells what, and where it stands.
+    pub fn agree(&self, thing: &str, said: &str) -> Result<(), BoxError> {
+        self.accord.map_or(Ok(()), |accord| accord.hear(&format!("{} {thing}", self.name), said, self.place))
     }
 
     /// An upstream by its name. The config reader has checked that the name exists.
@@ -139,6 +182,21 @@ impl<'a> Build<'a> {
 impl fmt::Debug for Build<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Build").field("name", &self.name).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+// === impl Accord ===
+
+impl Accord {
+    fn hear(&self, thing: &str, said: &str, place: &str) -> Result<(), BoxError> {
+        let mut words = self.0.lock();
+        let first = words
+            .entry(thing.to_owned())
+            .or_insert_with(|| Word { said: said.to_owned(), place: place.to_owned() });
+        if first.said == said {
+            return Ok(());
+        }
+        Err(format!("here it is {said}, but {} in `{}`", first.said, first.place).into())
     }
 }
 
@@ -184,5 +242,35 @@ mod tests {
         assert_eq!(*shared.obtain("zone", || Ok(3_u64)).unwrap(), 3, "another type is another thing");
         drop((old, new));
         assert_eq!(*obtain(5), 5, "nobody held it any more");
+    }
+
+    #[test]
+    fn modules_of_one_config_agree_on_what_they_share() {
+        let (upstreams, metrics, shared) = (HashMap::new(), Metrics::new().unwrap(), Shared::default());
+        let say = |accord: Option<&Accord>, place: &str, said: &str| {
+            let mut warm_up = Vec::new();
+            let alone = Build::new("limit", place, &upstreams, &metrics, &shared, &mut warm_up);
+            let build = match accord {
+                Some(accord) => alone.among(accord),
+                None => alone,
+            };
+            build.agree("zone logins", said).map_err(|error| error.to_string())
+        };
+        let accord = Accord::default();
+        assert_eq!(say(Some(&accord), "app/login", "5r/m"), Ok(()), "the first");
+        assert_eq!(say(Some(&accord), "app/reset", "5r/m"), Ok(()), "another says the same");
+        let error = say(Some(&accord), "app/token", "6r/m").unwrap_err();
+        assert_eq!(error, "here it is 6r/m, but 5r/m in `app/login`");
+        assert_eq!(say(Some(&Accord::default()), "app/token", "6r/m"), Ok(()), "another config");
+        assert_eq!(say(None, "app/token", "7r/m"), Ok(()), "alone");
+    }
+
+    #[test]
+    fn a_filter_knows_what_stands_behind_it() {
+        let (upstreams, metrics, shared) = (HashMap::new(), Metrics::new().unwrap(), Shared::default());
+        let mut warm_up = Vec::new();
+        let build = Build::new("limit", "app", &upstreams, &metrics, &shared, &mut warm_up);
+        assert_eq!(build.next_filter(), None, "unless somebody tells");
+        assert_eq!(build.followed_by(Some("headers")).next_filter(), Some("headers"));
     }
 }

@@ -9,7 +9,7 @@ use headwall_config::{
 };
 use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
 use headwall_core::client::TrustedProxies;
-use headwall_core::module::{Shared, WarmUp};
+use headwall_core::module::{Accord, Shared, WarmUp};
 use headwall_core::route::Step;
 use headwall_core::table::{Around, NotFound};
 use headwall_core::{
@@ -73,6 +73,7 @@ pub(crate) fn assemble(
         foundation,
         upstreams: HashMap::new(),
         warm_up: Vec::new(),
+        accord: Accord::default(),
         errors: Vec::new(),
         https: https.or_else(|| https_port(config)).unwrap_or(443),
     };
@@ -113,6 +114,7 @@ struct Assembly<'a> {
     foundation: &'a Foundation,
     upstreams: HashMap<String, Arc<NamedUpstream>>,
     warm_up: Vec<WarmUp>,
+    accord: Accord,
     errors: Vec<Report>,
     /// The port that plain HTTP is sent to.
     https: u16,
@@ -123,7 +125,7 @@ impl Assembly<'_> {
         for upstream in &self.config.upstreams {
             let modules = self.modules;
             let build = |cx: &mut Build<'_>| modules.build_upstream(&upstream.kind, cx);
-            let built = self.build(&upstream.kind, &upstream.name, "upstreams", build);
+            let built = self.build(&upstream.kind, (&upstream.name, None), "upstreams", build);
             // One that cannot be built is one error, not another for each route that uses it.
             let built = built.unwrap_or_else(|| Arc::new(Unbuilt));
             let named = NamedUpstream::new(&upstream.name, built, &self.foundation.metrics);
@@ -157,7 +159,7 @@ impl Assembly<'_> {
         let steps = self.steps(&route.filters, &place);
         let modules = self.modules;
         let build = |cx: &mut Build<'_>| modules.build_service(&route.service, cx);
-        let built = match self.build(&route.service, &route.service.name, &place, build) {
+        let built = match self.build(&route.service, (&route.service.name, None), &place, build) {
             Some(service) => Route::shared(&route.name, service),
             // There is an error now, so the table will not be used.
             None => Route::builder(&route.name, NotFound),
@@ -173,22 +175,25 @@ impl Assembly<'_> {
 
     fn steps(&mut self, filters: &[Slot], place: &str) -> Vec<Step> {
         let modules = self.modules;
-        let step = |slot: &Slot| {
-            let filter = self.build(slot, &slot.name, place, |cx| modules.build_filter(slot, cx))?;
+        let step = |(index, slot): (usize, &Slot)| {
+            let next = filters.get(index + 1).map(|next| next.name.as_str());
+            let filter = self.build(slot, (&slot.name, next), place, |cx| modules.build_filter(slot, cx))?;
             Some(Step::new(&slot.name, filter))
         };
-        filters.iter().filter_map(step).collect()
+        filters.iter().enumerate().filter_map(step).collect()
     }
 
+    /// Builds what a slot holds, under a name and with the name of what stands behind it.
     fn build<T: ?Sized>(
         &mut self,
         slot: &Slot,
-        name: &str,
+        (name, next): (&str, Option<&str>),
         place: &str,
         build: impl FnOnce(&mut Build<'_>) -> Result<Arc<T>, BoxError>,
     ) -> Option<Arc<T>> {
         let Foundation { metrics, shared, .. } = self.foundation;
-        let mut cx = Build::new(name, place, &self.upstreams, metrics, shared, &mut self.warm_up);
+        let cx = Build::new(name, place, &self.upstreams, metrics, shared, &mut self.warm_up);
+        let mut cx = cx.followed_by(next).among(&self.accord);
         match build(&mut cx) {
             Ok(built) => Some(built),
             Err(error) => {

@@ -24,7 +24,7 @@ pub(crate) struct Account {
 
 /// What a look at an account may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Charge {
+pub enum Charge {
     /// Nothing: the first phase of a joint check.
     Never,
     /// The account, if the request passes.
@@ -46,16 +46,16 @@ impl Account {
     }
 
     /// Decides on a request at `now`, and charges it as told.
-    pub(crate) const fn check(&mut self, quota: &Quota, now: Millis, charge: Charge) -> Decision {
-        let elapsed = self.elapsed(now);
-        let excess = (self.excess + REQUEST).saturating_sub(quota.refill(elapsed));
-        let allowed = quota.allows(excess) || matches!(charge, Charge::Always);
+    pub(crate) fn check(&mut self, quota: &Quota, now: Millis, charge: Charge) -> Decision {
+        let standing = Standing { excess: self.excess, elapsed: self.elapsed(now) };
+        let excess = standing.one_more(quota);
+        let allowed = quota.allows(excess) || charge == Charge::Always;
         if !allowed {
-            return Decision::reject(*quota, excess, Standing { excess: self.excess, elapsed });
+            return Decision::reject(*quota, excess, standing);
         }
-        if !matches!(charge, Charge::Never) {
+        if charge != Charge::Never {
             self.excess = excess;
-            if elapsed != 0 {
+            if standing.elapsed != 0 {
                 self.last = now;
             }
         }
@@ -64,8 +64,12 @@ impl Account {
 
     /// Whether the key has been quiet for so long that it stands as if it had never come.
     pub(crate) const fn is_idle(&self, quota: &Quota, now: Millis) -> bool {
-        let elapsed = self.elapsed(now);
-        elapsed >= IDLE && quota.refill(elapsed) >= self.excess + REQUEST
+        self.elapsed(now) >= IDLE && self.is_dead(quota, now)
+    }
+
+    /// Whether the key has been given everything back, so that to forget it cannot change an answer.
+    pub(crate) const fn is_dead(&self, quota: &Quota, now: Millis) -> bool {
+        quota.refill(self.elapsed(now)) >= self.excess + REQUEST
     }
 
     /// Milliseconds since the last write. A clock that went back a little, as one thread sees another's, gives

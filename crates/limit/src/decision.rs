@@ -29,16 +29,26 @@ pub enum Verdict {
     },
 }
 
-/// An excess, and the milliseconds that have worked on it since it was noted.
+/// What a key stands at before a request: an excess, and the time that has worked on it since it was noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) excess: u64,
-    pub(crate) elapsed: u64,
+pub struct Standing {
+    /// How far the key was ahead of its rate, in thousandths of a request.
+    pub excess: u64,
+    /// Milliseconds since then.
+    pub elapsed: u64,
 }
 
 // === impl Decision ===
 
 impl Decision {
+    /// Decides on a request of a key that is kept elsewhere, such as in a store that several servers share; `None` for
+    /// a key that nobody has seen before. The rules are those of a [`Zone`](crate::Zone). Nothing is charged by this.
+    pub fn on(quota: Quota, before: Option<Standing>) -> Self {
+        let Some(standing) = before else { return Self::pass(quota, 0) };
+        let excess = standing.one_more(&quota);
+        if quota.allows(excess) { Self::pass(quota, excess) } else { Self::reject(quota, excess, standing) }
+    }
+
     /// The request passes, at once or later, at this excess.
     pub(crate) const fn pass(quota: Quota, excess: u64) -> Self {
         let verdict = match quota.delay(excess) {
@@ -101,6 +111,11 @@ impl Decision {
 // === impl Standing ===
 
 impl Standing {
+    /// The excess of one more request.
+    pub(crate) const fn one_more(self, quota: &Quota) -> u64 {
+        (self.excess + REQUEST).saturating_sub(quota.refill(self.elapsed))
+    }
+
     /// The time until one more request would have at most this excess.
     const fn until(self, quota: &Quota, excess: u64) -> Duration {
         let surplus = (self.excess + REQUEST).saturating_sub(excess);
@@ -141,6 +156,22 @@ mod tests {
             assert_eq!(decision.retry_after(), Duration::from_millis(retry_after), "{what}");
             assert_eq!(decision.reset(), Duration::from_millis(reset), "{what}");
             assert_eq!(decision.is_reject(), decision.excess() > 2_000, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_kept_elsewhere_is_judged_like_one_in_a_zone() {
+        let quota = Quota::new("5r/m".parse().unwrap(), 2);
+        assert_eq!(Decision::on(quota, None).excess(), 0, "nobody has seen it");
+        let rows = [
+            (0, 0, Decision::pass(quota, 1_000)),
+            (2_000, 12_049, Decision::pass(quota, 2_000)),
+            (0, 60_000, Decision::pass(quota, 0)),
+            (2_000, 5_000, Decision::reject(quota, 2_585, Standing { excess: 2_000, elapsed: 5_000 })),
+        ];
+        for (excess, elapsed, expected) in rows {
+            let standing = Standing { excess, elapsed };
+            assert_eq!(Decision::on(quota, Some(standing)), expected, "{standing:?}");
         }
     }
 }

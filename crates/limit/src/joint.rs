@@ -31,7 +31,7 @@ pub struct Ruling {
 pub fn check_all<C: Clock>(limits: &[(&Zone<C>, Key)]) -> Option<Ruling> {
     let ((last_zone, last_key), others) = limits.split_last()?;
     for (limit, (zone, key)) in others.iter().enumerate() {
-        let decision = zone.visit(*key, Charge::Never);
+        let decision = zone.visit(*key, zone.quota(), Charge::Never);
         if decision.is_reject() {
             return Some(Ruling { limit, decision });
         }
@@ -40,10 +40,10 @@ pub fn check_all<C: Clock>(limits: &[(&Zone<C>, Key)]) -> Option<Ruling> {
     if last.decision.is_reject() {
         return Some(last);
     }
-    let charged = others
-        .iter()
-        .enumerate()
-        .map(|(limit, (zone, key))| Ruling { limit, decision: zone.visit(*key, Charge::Always) });
+    let charged = others.iter().enumerate().map(|(limit, (zone, key))| Ruling {
+        limit,
+        decision: zone.visit(*key, zone.quota(), Charge::Always),
+    });
     Some(charged.fold(last, Ruling::stricter))
 }
 

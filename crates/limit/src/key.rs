@@ -40,6 +40,22 @@ impl Key {
         }
     }
 
+    /// The key of something that the caller has digested by itself, into 120 bits; the top byte is ignored. Servers
+    /// that share a store need keys that are the same for all of them, which a [`KeyHasher`]'s are not.
+    pub const fn digest(bits: u128) -> Self {
+        Self::tagged(tag::DIGEST, bits)
+    }
+
+    /// The key of these bits, kind included.
+    pub(crate) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The 128 bits, kind included.
+    pub const fn to_bits(self) -> u128 {
+        self.0
+    }
+
     fn ipv4(address: Ipv4Addr) -> Self {
         Self::tagged(tag::IPV4, address.to_bits().into())
     }

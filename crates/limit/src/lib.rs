@@ -23,6 +23,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`InFlight`] counts what is being served at the same time.
+//!
 //! # What is nginx's, and what is not
 //!
 //! The arithmetic is that of nginx's `limit_req`, to the thousandth of a request and the millisecond, rounding
@@ -43,13 +45,18 @@ mod quota;
 mod decision;
 
 mod account;
+mod ledger;
 mod shard;
 mod zone;
 
 mod joint;
 
+mod in_flight;
+
+pub use account::Charge;
 pub use clock::{Clock, FakeClock, Millis, SystemClock};
-pub use decision::{Decision, Verdict};
+pub use decision::{Decision, Standing, Verdict};
+pub use in_flight::{InFlight, Place};
 pub use joint::{Ruling, check_all};
 pub use key::{Key, KeyHasher};
 pub use quota::Quota;

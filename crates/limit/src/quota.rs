@@ -41,6 +41,16 @@ impl Quota {
         self.burst / REQUEST + 1
     }
 
+    /// The rate in thousandths of a request per second, for a store that counts elsewhere.
+    pub const fn milli_per_second(&self) -> u64 {
+        self.rate
+    }
+
+    /// The burst in thousandths of a request, for a store that counts elsewhere.
+    pub const fn burst_milli(&self) -> u64 {
+        self.burst
+    }
+
     /// The time in which a key that has used all of its limit gets all of it back: the `w` of a `RateLimit-Policy`
     /// field, once rounded up to seconds.
     pub fn window(&self) -> Duration {

@@ -15,12 +15,13 @@ use crate::shard::Shard;
 
 /// One quota, and an account of every key that has lately used it.
 ///
-/// The table has a fixed number of entries, about a hundred bytes each, a part of it taken at the start. It is split
-/// into up to 64 shards by a seeded hash of the key. In each, every new key clears away one or two of the longest
-/// unused accounts if they are idle: quiet for a minute, and drained so far that forgetting them cannot change an
-/// answer. If a shard is still full, its least recently used account is given up, whatever it stands at, and
-/// [counted](Self::evictions). So a flood of keys costs no memory, and a key in use, though it be rejected each time,
-/// is forgotten only when a shard's worth of new keys arrives between two of its requests.
+/// The table has a fixed number of entries, about 55 bytes each, and grows to it as keys come. It is split into up to 64
+/// shards by a seeded hash of the key. In each, every new key clears away one or two of the longest unused accounts if
+/// they are idle: quiet for a minute, and drained so far that forgetting them cannot change an answer. If a shard is
+/// still full, a drained one among its eight longest unused gives way first; only when there is none, the least
+/// recently used account is given up, whatever it stands at, and [counted](Self::evictions). So a flood of keys costs no
+/// memory, and a key in use, though it be rejected each time, is forgotten only when a shard's worth of new keys arrives
+/// between two of its requests.
 pub struct Zone<C = SystemClock> {
     quota: Quota,
     clock: C,
@@ -52,28 +53,34 @@ impl<C: Clock> Zone<C> {
     pub fn with_clock(quota: Quota, entries: NonZeroUsize, clock: C) -> Self {
         let shards = power_of_two_within(entries.get() / ENTRIES_PER_SHARD);
         let each = NonZeroUsize::new(entries.get() / shards).unwrap_or(NonZeroUsize::MIN);
+        let spread = RandomState::new();
         Self {
             quota,
             clock,
-            spread: RandomState::new(),
-            shards: (0..shards).map(|_| Lane(Mutex::new(Shard::new(each)))).collect(),
+            shards: (0..shards).map(|_| Lane(Mutex::new(Shard::new(each, spread.clone())))).collect(),
+            spread,
         }
     }
 
     /// Decides on one request of `key`, and charges it unless it is rejected.
     pub fn check(&self, key: Key) -> Decision {
-        self.visit(key, Charge::IfAllowed)
+        self.visit(key, &self.quota, Charge::IfAllowed)
     }
 
-    /// One locked look at one key. The lock is released before this returns, so no two are ever held together.
-    pub(crate) fn visit(&self, key: Key, charge: Charge) -> Decision {
+    /// One look at one key, under a quota that may have another burst and another delay than the zone's own, and
+    /// charges as told. Several limits that share a zone must have the zone's rate: excess is counted in it.
+    ///
+    /// The lock is released before this returns, so no two are ever held together.
+    pub fn visit(&self, key: Key, quota: &Quota, charge: Charge) -> Decision {
         let now = self.clock.now();
-        self.shard_of(key).lock().check(key, &self.quota, now, charge)
+        let hash = self.spread.hash_one(key);
+        self.shard_of(hash).lock().check((key, hash), quota, now, charge)
     }
 
-    fn shard_of(&self, key: Key) -> &Mutex<Shard> {
-        // The number of shards is a power of two: masking the hash keeps the index within them.
-        let index = self.spread.hash_one(key) as usize & (self.shards.len() - 1);
+    fn shard_of(&self, hash: u64) -> &Mutex<Shard> {
+        // The number of shards is a power of two: masking the hash keeps the index within them. A shard looks its keys
+        // up by the lowest and the highest bits, so these are from the middle.
+        let index = (hash >> 32) as usize & (self.shards.len() - 1);
         &self.shards[index].0
     }
 }

@@ -57,6 +57,7 @@ mod wire;
 mod gateway;
 mod in_memory;
 mod pebble;
+mod redis;
 
 pub use body::{Feed, Gone};
 pub use certificates::{Authority, Certificate, Identity, Issue};
@@ -73,6 +74,7 @@ pub use origin::{
 };
 pub use pebble::{Builder as PebbleBuilder, Dns, Pebble};
 pub use raw_origin::RawOrigin;
+pub use redis::RedisServer;
 pub use rustls::version::{TLS12, TLS13};
 pub use websocket::{Ending, Message, Sockets, SocketsRoute, WebSocket, WebSocketCall, WebSocketEcho};
 pub use wire::Wire;

@@ -18,7 +18,7 @@ use headwall::matching::{InvalidPathMatch, Matcher, PathMatch, Rule};
 use headwall::route::Step;
 use headwall::{BoxError, Gateway, Route, Service, Table};
 use headwall_api::Api;
-use headwall_login::RateLimit;
+use headwall_limits::RateLimit;
 use headwall_upstream::ClusterSettings;
 use headwall_websocket::WebSocket;
 use pingora_core::server::Server;

@@ -182,7 +182,7 @@ fn title(name: &str) -> String {
         ("ClusterSettings", "Upstream"),
         ("Long", "Server with a weight"),
         ("UpstreamRef", "Upstream name"),
-        ("KeySource", "Rate limit key"),
+        ("KeySource", "Limit key"),
         ("Condition", "Match"),
         ("WebSocket", "Websocket"),
         ("TlsSettings", "TLS settings"),

@@ -14,7 +14,7 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 18] = [
+const LABELS: [&str; 19] = [
     "certificate",
     "decision",
     "direction",
@@ -32,6 +32,7 @@ const LABELS: [&str; 18] = [
     "status",
     "upstream",
     "version",
+    "zone",
     "le",
 ];
 

@@ -43,7 +43,7 @@ impl QueryMatch {
     }
 
     /// The parameter's value in this query, decoded.
-    pub(crate) fn value_in<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, [u8]>> {
+    pub fn value_in<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, [u8]>> {
         let pair = |text: &'q str| text.split_once('=').unwrap_or((text, ""));
         let mut parameters = query?.split('&').map(pair);
         let (_, value) = parameters.find(|(name, _)| decoded(name).eq(self.name.bytes()))?;

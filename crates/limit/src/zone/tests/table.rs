@@ -104,3 +104,30 @@ fn a_slow_rate_is_not_forgotten_after_a_minute() {
     clock.advance(millis(1));
     assert!(!zone.check(key(0)).is_reject());
 }
+
+#[test]
+fn a_full_table_forgets_the_dead_before_the_living() {
+    let (zone, clock) = zone(quota("1r/s", 9), 3);
+    (0..5).for_each(|_| {
+        zone.check(key(0));
+    });
+    zone.check(key(1));
+    clock.advance(millis(1_000));
+    zone.check(key(2));
+    zone.check(key(3));
+    assert_eq!((zone.len(), zone.evictions()), (3, 0), "key 1 was drained, though key 0 was used before it");
+    assert_eq!(zone.check(key(0)).excess(), 4_000, "key 0 is remembered");
+    zone.check(key(4));
+    assert_eq!((zone.len(), zone.evictions()), (3, 1), "nobody is drained now, and one is given up");
+}
+
+#[test]
+fn limits_with_a_burst_of_their_own_share_a_zone() {
+    let (zone, _) = zone(quota("1r/s", 0), 8);
+    let wide = quota("1r/s", 2);
+    assert!(!zone.check(key(0)).is_reject());
+    assert!(zone.check(key(0)).is_reject(), "the zone's own burst is used up");
+    assert_eq!(zone.visit(key(0), &wide, Charge::IfAllowed).excess(), 1_000, "another's is not");
+    assert_eq!(zone.visit(key(0), &wide, Charge::IfAllowed).excess(), 2_000);
+    assert!(zone.visit(key(0), &wide, Charge::IfAllowed).is_reject(), "both count the same requests");
+}
