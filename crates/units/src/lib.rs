@@ -9,6 +9,7 @@
 //! | [`Duration`] | `30s`, `250ms`, `1h30m` | a span of time; the unit is never guessed |
 //! | [`Size`] | `64k`, `10m`, `1GiB`, `64kB`, `512` | bytes |
 //! | [`Rate`] | `5r/m`, `100 per 1m` | requests in a time |
+//! | [`Network`] | `10.0.0.0/8`, `192.0.2.1` | a range of addresses |
 //! | [`UpstreamRef`] | `app` | the name of an upstream of the same file |
 //! | [`Secret`] | `${TOKEN}` | a text that is never printed |
 //!
@@ -20,12 +21,14 @@
 mod text;
 
 mod duration;
+mod network;
 mod rate;
 mod reference;
 mod secret;
 mod size;
 
 pub use duration::{Duration, InvalidDuration};
+pub use network::{InvalidNetwork, Network};
 pub use rate::{InvalidRate, Per, Rate};
 pub use reference::UpstreamRef;
 pub use secret::{InvalidSecret, Secret};

@@ -1,11 +1,12 @@
 //! Networks of clients, written as CIDR or as one address.
 
-use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 /// A network such as `10.0.0.0/8`, or a single address such as `192.0.2.1`, which is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ impl Network {
     /// The network.
     pub fn net(self) -> IpNet {
         self.0
+    }
+
+    /// Whether an address is in it. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
+    pub fn contains(self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -105,6 +111,21 @@ mod tests {
                 Ok(expected.to_owned()),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_one_in_ipv6_clothes_too() {
+        let rows = [
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("::/0", "10.1.2.3", false),
+            ("2001:db8::/32", "2001:db8::1", true),
+        ];
+        for (network, address, expected) in rows {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), expected, "{address} in {network}");
         }
     }
 
