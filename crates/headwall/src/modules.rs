@@ -28,6 +28,7 @@ impl Modules {
         let mut modules = Self::default();
         modules.filter::<headwall_headers::Headers>("headers");
         modules.filter::<headwall_headers::SecurityHeaders>("security_headers");
+        modules.filter::<headwall_login::LoginGuard>("login_guard");
         modules.filter::<headwall_login::RateLimit>("rate_limit");
         modules.service::<headwall_api::Api>("api");
         modules.service::<headwall_respond::Redirect>("redirect");

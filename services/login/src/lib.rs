@@ -1,4 +1,4 @@
-//! The `rate_limit` filter.
+//! The `rate_limit` filter, and the `login_guard`.
 //!
 //! ```yaml
 //! rate_limit: { rate: 5r/m, burst: 2 }
@@ -8,6 +8,7 @@
 //! its users ask for: the status is 429 and carries `Retry-After`, an IPv6 client counts by its /64, and decisions are
 //! metrics.
 
+mod guard;
 mod key;
 
 use std::num::NonZeroUsize;
@@ -24,6 +25,7 @@ use prometheus::IntCounter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use guard::{AccountField, LoginGuard, Spread};
 pub use key::KeySource;
 
 /// Limits how often a client may ask.

@@ -13,7 +13,7 @@ const TOP: [&str; 8] =
     ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "upstreams"];
 const SITE: [&str; 4] = ["name", "hosts", "filters", "routes"];
 const SERVICES: [&str; 5] = ["api", "websocket", "respond", "redirect", "canary"];
-const FILTERS: [&str; 4] = ["rate_limit", "headers", "security_headers", "signature"];
+const FILTERS: [&str; 5] = ["login_guard", "rate_limit", "headers", "security_headers", "signature"];
 /// A route, where it does not matter which.
 const ANY_ROUTE: &str = "[{ respond: {} }]";
 

@@ -13,9 +13,10 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 15] = [
     "decision",
     "direction",
+    "kind",
     "method",
     "outcome",
     "place",
