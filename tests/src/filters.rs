@@ -2,6 +2,7 @@
 
 mod bodies;
 mod hooks;
+mod login_guard;
 mod preset;
 pub(crate) mod probe;
 mod rate_limit;

@@ -264,6 +264,12 @@ impl Context {
         &self.attempts.tried
     }
 
+    /// Why the answer is not the app's own, as a word such as `rate_limited`: known once a reply was decided on, in time for
+    /// [`Filter::response`](crate::Filter::response). `None` there says that an upstream, or the service itself, has answered.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.verdict.reason
+    }
+
     /// What modules have left for each other.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions

@@ -37,6 +37,7 @@ impl Modules {
         modules.filter::<headwall_headers::Headers>("headers");
         modules.filter::<headwall_headers::SecurityHeaders>("security_headers");
         modules.filter::<headwall_limits::RateLimit>("rate_limit");
+        modules.filter::<headwall_login::LoginGuard>("login_guard");
         modules.service::<headwall_api::Api>("api");
         modules.service::<headwall_respond::Redirect>("redirect");
         modules.service::<headwall_respond::Respond>("respond");

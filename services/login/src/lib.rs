@@ -1,1 +1,5 @@
 //! What guards an app's own login against guessing.
+
+mod guard;
+
+pub use guard::{AccountField, LoginGuard, Spread};

@@ -15,7 +15,7 @@ const TOP: [&str; 9] =
     ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "storage", "upstreams"];
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
 const SERVICES: [&str; 6] = ["api", "websocket", "respond", "redirect", "session_token", "canary"];
-const FILTERS: [&str; 12] = [
+const FILTERS: [&str; 13] = [
     "access",
     "api_key",
     "basic_auth",
@@ -24,6 +24,7 @@ const FILTERS: [&str; 12] = [
     "forward_auth",
     "headers",
     "jwt",
+    "login_guard",
     "rate_limit",
     "security_headers",
     "session_token",

@@ -14,11 +14,12 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 19] = [
+const LABELS: [&str; 20] = [
     "certificate",
     "decision",
     "direction",
     "filter",
+    "kind",
     "method",
     "outcome",
     "place",

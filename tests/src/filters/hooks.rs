@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headwall_testkit::{Gateway, Origin, Reply};
+use headwall_testkit::{Fixed, Gateway, Origin, Reply};
 
 use super::probe;
 use crate::metrics::metric_is;
@@ -81,6 +81,19 @@ async fn a_reply_ends_the_request_and_passes_every_response_filter() {
     let log = gateway.stop().await;
     assert_eq!((&log[0]["status"], &log[0]["reason"]), (&403.into(), &"probe_refused".into()));
     assert!(log[0].get("upstream").is_none(), "no upstream was asked: {}", log[0]);
+}
+
+#[tokio::test]
+async fn a_response_filter_learns_whether_the_answer_is_the_apps_own() {
+    let origin = Origin::builder().route("/both", Fixed::status(403)).start().await;
+    let gateway = start(origin.address()).await;
+    let client = gateway.client().host("app.test");
+    client.get("/both").send().await.assert_status(403).assert_no_header("x-reason");
+    client.get("/stop").send().await.assert_status(403).assert_header("x-reason", "probe_refused");
+    client.get("/nowhere").send().await.assert_status(404).assert_header("x-reason", "no_route");
+    origin.stop().await;
+    let lost = client.get("/both").send().await;
+    lost.assert_status(502).assert_header("x-reason", "upstream_connect_refused");
 }
 
 #[tokio::test]

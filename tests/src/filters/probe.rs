@@ -91,8 +91,11 @@ impl Filter for Probing {
         }
     }
 
-    fn response(&self, res: &mut ResponseHead, _: &mut Context) -> Result<(), BoxError> {
+    fn response(&self, res: &mut ResponseHead, cx: &mut Context) -> Result<(), BoxError> {
         res.headers.append("x-order", self.mark.parse()?);
+        if let Some(reason) = cx.reason() {
+            res.headers.insert("x-reason", reason.parse()?);
+        }
         match self.response {
             Deed::Pass | Deed::Refuse | Deed::Hang => Ok(()),
             Deed::Fail => Err("the probe has failed with a secret".into()),
