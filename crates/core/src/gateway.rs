@@ -19,6 +19,7 @@
 mod arrive;
 pub(crate) mod exchange;
 pub(crate) mod exit;
+mod refuse;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::client::TrustedProxies;
+use crate::front::Rules;
 use crate::{Action, Context, Metrics, Service, forward, head, websocket};
 
 /// Runs a service on Pingora.
@@ -81,19 +83,33 @@ pub struct Settings {
     pub forwarded: bool,
     /// The access log. None by default.
     pub access_log: Option<AccessLog>,
-    /// Between two reads of a request's body. 60 seconds by default.
+    /// Between two reads of a request's body. 30 seconds by default.
     pub body_timeout: Duration,
     /// Between two writes of a response. 60 seconds by default.
     pub send_timeout: Duration,
     /// How long a connection may wait for its next request, where the accept loop does not see to it. 75 seconds by
     /// default.
     pub keepalive_timeout: Duration,
-    /// Bytes of a request line. 8 KiB by default; more is answered with 414.
-    pub max_request_line: usize,
-    /// Bytes of a request's head. 32 KiB by default; more is answered with 431.
-    pub max_header_size: usize,
-    /// Header fields of a request. 100 by default; more is answered with 431.
-    pub max_header_count: usize,
+    /// How large a request's head may be: 414 or 431.
+    pub head: Rules,
+    /// What becomes of header fields with an underscore in their name. They are dropped by default.
+    pub underscore_headers: UnderscoreHeaders,
+    /// Requests on one HTTP/1 connection. 1,000 by default.
+    pub max_requests_per_connection: u32,
+    /// Bytes of a request's body, where no filter says otherwise: 413. 10 MiB by default.
+    pub max_body_size: u64,
+}
+
+/// What becomes of header fields with an underscore in their name. CGI and its heirs turn hyphens into underscores, so an
+/// app cannot tell `X_Forwarded_For` from the `X-Forwarded-For` that was written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnderscoreHeaders {
+    /// They are taken out of the request.
+    Drop,
+    /// They are passed on.
+    Allow,
+    /// The request is answered with 400.
+    Refuse,
 }
 
 /// Exchanges what a gateway serves by, while it is serving. A request that has begun stays with what it began with.
@@ -175,7 +191,8 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         // Whatever is rare is boxed, so that the future of the common case stays small.
         match arrive::decide(session, exchange).await {
             Ok(Action::Forward(forward)) => {
-                exchange::begin(session, &mut exchange.cx, forward).await?;
+                let body_timeout = exchange.current.settings.body_timeout;
+                exchange::begin(session, &mut exchange.cx, forward, body_timeout).await?;
                 Ok(false)
             }
             Ok(Action::Tunnel(tunnel)) => Box::pin(websocket::open(self, session, exchange, tunnel)).await,
@@ -337,12 +354,13 @@ impl Default for Settings {
             trusted_proxies: TrustedProxies::default(),
             forwarded: false,
             access_log: None,
-            body_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_secs(60),
             keepalive_timeout: Duration::from_secs(75),
-            max_request_line: 8 * 1024,
-            max_header_size: 32 * 1024,
-            max_header_count: 100,
+            head: Rules::default(),
+            underscore_headers: UnderscoreHeaders::Drop,
+            max_requests_per_connection: 1_000,
+            max_body_size: 10 << 20,
         }
     }
 }

@@ -76,8 +76,12 @@ pub struct ConnectionMetrics {
     pub accepted: IntCounter,
     /// Closed at once because the server was full.
     pub refused: IntCounter,
+    /// Closed at once because the client's address had as many as it may have.
+    pub refused_of_address: IntCounter,
     /// Closed because a request's head was not complete in time.
     pub header_timeouts: IntCounter,
+    /// Requests that were refused before there was a gateway to ask, by reason.
+    pub requests_refused: IntCounterVec,
 }
 
 /// Tunnels.
@@ -161,9 +165,18 @@ impl Metrics {
                     "headwall_connections_refused_total",
                     "Client connections that were closed at once because max_connections was reached.",
                 )?,
+                refused_of_address: counter(
+                    "headwall_connections_refused_by_address_total",
+                    "Client connections that were closed at once because their address had as many as it may have.",
+                )?,
                 header_timeouts: counter(
                     "headwall_header_timeouts_total",
                     "Connections closed because a request's head was not complete in time.",
+                )?,
+                requests_refused: counters(
+                    "headwall_requests_refused_total",
+                    "Requests whose head was refused before any site was asked, by reason.",
+                    &["reason"],
                 )?,
             },
             websockets: WebSocketMetrics {

@@ -26,6 +26,7 @@ impl Modules {
     /// What Headwall itself brings along.
     pub(crate) fn standard() -> Self {
         let mut modules = Self::default();
+        modules.filter::<headwall_body::BodyLimit>("body_limit");
         modules.filter::<headwall_headers::Headers>("headers");
         modules.filter::<headwall_headers::SecurityHeaders>("security_headers");
         modules.filter::<headwall_login::RateLimit>("rate_limit");

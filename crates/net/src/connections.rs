@@ -1,12 +1,16 @@
 //! How many connections are open, how many may be, and when the last one has gone.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwall_core::metrics::ConnectionMetrics;
 use tokio::sync::{Notify, watch};
+
+use crate::Limits;
+use crate::crowd::{Address, Crowd};
 
 /// The open connections of a server, over all its listeners. Cloning gives the same count.
 #[derive(Debug, Clone)]
@@ -16,6 +20,7 @@ pub struct Connections(Arc<Count>);
 struct Count {
     open: AtomicUsize,
     closed: Notify,
+    crowd: Crowd,
     metrics: ConnectionMetrics,
     /// Turns true when the time of every connection that speaks HTTP is over. Tunnels have tasks of their own.
     cut: watch::Sender<bool>,
@@ -23,7 +28,11 @@ struct Count {
 
 /// One connection's place in the count. It moves with the stream, into a tunnel too.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Count>);
+pub(crate) struct Permit {
+    count: Arc<Count>,
+    /// Whose connection it is, where that is counted.
+    address: Option<Address>,
+}
 
 impl Connections {
     /// No connection yet.
@@ -31,6 +40,7 @@ impl Connections {
         Self(Arc::new(Count {
             open: AtomicUsize::new(0),
             closed: Notify::new(),
+            crowd: Crowd::new(),
             metrics,
             cut: watch::Sender::new(false),
         }))
@@ -82,21 +92,41 @@ impl Connections {
         }
         self.0.metrics.open.inc();
         self.0.metrics.accepted.inc();
-        Some(Permit(self.0.clone()))
+        Some(Permit { count: self.0.clone(), address: None })
     }
 }
 
 impl Permit {
     pub(crate) fn metrics(&self) -> &ConnectionMetrics {
-        &self.0.metrics
+        &self.count.metrics
+    }
+
+    /// Counts it as one of this address, unless that has as many as it may have.
+    ///
+    /// An address may have as many as there are places free. So one alone gets no more than half of them, and however
+    /// many share in an attack, there are as many places left for somebody new as each of them holds.
+    pub(crate) fn belongs_to(&mut self, client: IpAddr, limits: &Limits) -> bool {
+        let free = limits.max_connections.saturating_sub(self.count.open.load(Ordering::Relaxed));
+        // The place of the one that is asking was free before.
+        let most = limits.max_connections_per_address.min(free + 1);
+        let address = Address::of(client);
+        if !self.count.crowd.enter(address, most) {
+            self.count.metrics.refused_of_address.inc();
+            return false;
+        }
+        self.address = Some(address);
+        true
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.metrics.open.dec();
-        if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.closed.notify_waiters();
+        if let Some(address) = self.address {
+            self.count.crowd.leave(address);
+        }
+        self.count.metrics.open.dec();
+        if self.count.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.count.closed.notify_waiters();
         }
     }
 }

@@ -67,9 +67,14 @@ pub(super) fn method(line: &[u8]) -> Result<&[u8], Refusal> {
 
 /// Checks the form of the target, and says where in it a host is named.
 fn authority(method: &[u8], target: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
-    // A fragment is never sent; whoever cuts it off sees another path than who does not.
-    let odd = |byte: &u8| *byte <= b' ' || *byte == 0x7f || *byte == b'#';
+    // A fragment is never sent; whoever cuts it off sees another path than who does not. The others belong into no URI
+    // (RFC 3986, 2), and `http` cannot hold them where they are refused; what else clients forget to escape passes.
+    let odd = |byte: &u8| *byte <= b' ' || matches!(byte, 0x7f | b'#' | b'<' | b'>');
     if target.is_empty() || target.iter().any(odd) {
+        return Err(Refusal::InvalidTarget);
+    }
+    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    if target[..query].contains(&b'`') || target[query..].contains(&b'"') {
         return Err(Refusal::InvalidTarget);
     }
     if target[0] == b'/' || (target == b"*" && method == b"OPTIONS") {

@@ -38,7 +38,7 @@ fn good_heads_are_followed_to_their_end() {
         ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", Body::Length(0), "an IPv6 host"),
         ("GET / HTTP/1.1\r\nHost: a_b.example.:80\r\n\r\n", Body::Length(0), "an odd host"),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Body::Length(0), "the server itself"),
-        ("GET http://a:80/x HTTP/1.1\r\nHost: A:80\r\n\r\n", Body::Length(0), "absolute form"),
+        ("GET http://a:80/x HTTP/1.1\r\nHost: a:80\r\n\r\n", Body::Length(0), "absolute form"),
         ("GET HTTPS://a HTTP/1.1\r\nHost:  a \r\n\r\n", Body::Length(0), "absolute form without a path"),
         ("GET http://a?b HTTP/1.0\r\n\r\n", Body::Length(0), "absolute form is a host of its own"),
         ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", Body::Length(0), "escapes are looked at with the path"),
@@ -121,6 +121,20 @@ fn words_and_sentences_are_one_for_each_refusal() {
         || refusal.status().is_server_error() && refusal.sentence().ends_with('.')));
 }
 
+#[test]
+fn every_target_that_passes_can_be_held_by_pingora() {
+    for byte in 0..=0xff {
+        for begin in [&b"/a"[..], b"/a?", b"http://a/"] {
+            let target = [begin, &[byte], b"b"].concat();
+            let head = [b"GET ", &target[..], b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+            if check(&head, Rules::default()).is_ok() {
+                let held = pingora_http::RequestHeader::build("GET", &target, None);
+                assert!(held.is_ok(), "{:?}", target.escape_ascii().to_string());
+            }
+        }
+    }
+}
+
 /// Lines that matter, whole and broken, in any order.
 fn any_head() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -171,6 +185,8 @@ proptest! {
             prop_assert_eq!(req.parse(&head), Ok(httparse::Status::Complete(found.length)));
             let named = |name: &str| req.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count();
             prop_assert_eq!(named("transfer-encoding"), usize::from(found.body == Body::Chunked));
+            let path = req.path.unwrap_or_default();
+            prop_assert!(pingora_http::RequestHeader::build("GET", path.as_bytes(), None).is_ok(), "{path}");
             prop_assert!(named("host") <= 1 && named("content-length") + named("transfer-encoding") <= 1);
         }
     }
