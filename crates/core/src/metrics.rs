@@ -20,6 +20,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::front::Refusal;
 use crate::{Attempt, BoxError};
 use counts::{Counts, RouteCollector};
 
@@ -130,6 +131,15 @@ impl Metrics {
             "Bytes of request and response bodies, as seen from the client.",
             &["site", "route", "direction"],
         )?;
+        let requests_refused = counters(
+            "headwall_requests_refused_total",
+            "Requests whose head was refused before any site was asked, by reason.",
+            &["reason"],
+        )?;
+        // All words are known, and a rate wants to begin at zero.
+        for refusal in Refusal::ALL {
+            requests_refused.with_label_values(&[refusal.reason()]);
+        }
         let in_flight = Opts::new("headwall_requests_in_flight", "Requests that are being served.");
         let families = Families {
             routes,
@@ -173,11 +183,7 @@ impl Metrics {
                     "headwall_header_timeouts_total",
                     "Connections closed because a request's head was not complete in time.",
                 )?,
-                requests_refused: counters(
-                    "headwall_requests_refused_total",
-                    "Requests whose head was refused before any site was asked, by reason.",
-                    &["reason"],
-                )?,
+                requests_refused,
             },
             websockets: WebSocketMetrics {
                 open: gauge("headwall_websockets_open", "Tunnels that are open.")?,

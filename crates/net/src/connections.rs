@@ -103,12 +103,13 @@ impl Permit {
 
     /// Counts it as one of this address, unless that has as many as it may have.
     ///
-    /// An address may have as many as there are places free. So one alone gets no more than half of them, and however
-    /// many share in an attack, there are as many places left for somebody new as each of them holds.
+    /// The last tenth of all places is for addresses that have fewer than are free. However many share in an attack,
+    /// there are as many places left for somebody new as each of them holds.
     pub(crate) fn belongs_to(&mut self, client: IpAddr, limits: &Limits) -> bool {
         let free = limits.max_connections.saturating_sub(self.count.open.load(Ordering::Relaxed));
+        let is_crowded = free < limits.max_connections / 10;
         // The place of the one that is asking was free before.
-        let most = limits.max_connections_per_address.min(free + 1);
+        let most = if is_crowded { free + 1 } else { usize::MAX }.min(limits.max_connections_per_address);
         let address = Address::of(client);
         if !self.count.crowd.enter(address, most) {
             self.count.metrics.refused_of_address.inc();
@@ -155,6 +156,35 @@ mod tests {
         assert_eq!(connections.open(), 1, "the other one is done");
         connections.cut();
         connections.drained().await;
+    }
+
+    /// Each of many addresses takes as many connections as it gets, and then somebody comes for the first time.
+    #[tokio::test]
+    async fn a_crowd_leaves_room_for_the_next_one() {
+        for (attackers, per_address) in [(1, 1000), (1, 100_000), (50, 1000), (2000, 1000)] {
+            let metrics = Metrics::new().unwrap().connections();
+            let connections = Connections::new(metrics.clone());
+            let limits =
+                Limits { max_connections: 5000, max_connections_per_address: per_address, ..Limits::default() };
+            let mut held = Vec::new();
+            for round in 0..5000 / attackers + 1 {
+                for attacker in 0..attackers {
+                    let address = IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + attacker as u32));
+                    let Some(mut permit) = connections.admit(limits.max_connections) else { continue };
+                    if permit.belongs_to(address, &limits) {
+                        held.push(permit);
+                    } else {
+                        assert!(round > 0, "everybody gets one");
+                    }
+                }
+            }
+            for guest in 0..3 {
+                let mut permit = connections.admit(limits.max_connections).unwrap();
+                let address = IpAddr::from([192, 0, 2, guest]);
+                assert!(permit.belongs_to(address, &limits), "{attackers} have {}", held.len());
+            }
+            assert!(metrics.refused_of_address.get() > 0);
+        }
     }
 
     #[tokio::test]

@@ -158,7 +158,7 @@ impl Refusal {
             Self::ForbiddenCharacter => "A header of the request has a control character.",
             Self::MissingHost => "The request does not say for which host it is.",
             Self::DuplicateHost => "The request says more than once for which host it is.",
-            Self::InvalidHost => "The host that the request is for is malformed.",
+            Self::InvalidHost => "The request's host is malformed.",
             Self::HostMismatch => "The request names two different hosts.",
             Self::AmbiguousLength => "The request has both a Content-Length and a Transfer-Encoding.",
             Self::InvalidLength => "The request does not say once and in digits how long its body is.",
