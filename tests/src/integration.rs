@@ -9,6 +9,7 @@ mod errors;
 mod filters;
 mod forwarding;
 mod routing;
+mod strict;
 mod streaming;
 
 // What outlives a request.

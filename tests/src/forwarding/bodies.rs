@@ -1,7 +1,9 @@
 //! Bodies are streamed both ways: of any size, and while they are still coming.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use headwall_testkit::{Drain, Echo, Feeds, Filler, Origin, Response, Seen, within};
+use headwall_testkit::{Drain, Echo, Feeds, Filler, Gateway, Origin, Response, Seen, within};
 
 use super::in_front_of;
 

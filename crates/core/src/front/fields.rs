@@ -120,7 +120,7 @@ fn colon(line: &[u8]) -> Result<usize, Refusal> {
         Some(b':') if end > 0 => Ok(end),
         Some(b' ' | b'\t') if end == 0 => Err(Refusal::FoldedHeader),
         Some(b'\r') => Err(Refusal::MalformedLineEnding),
-        Some(byte) if byte.is_ascii_control() => Err(Refusal::ForbiddenCharacter),
+        Some(byte) if byte.is_ascii_control() && *byte != b'\t' => Err(Refusal::ForbiddenCharacter),
         Some(_) | None => Err(Refusal::MalformedHeader),
     }
 }

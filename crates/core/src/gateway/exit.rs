@@ -185,9 +185,7 @@ pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
         Some(BrokenOff::Not) | None => match Failure::of(error) {
             // The upstream cannot answer what it has not been asked yet. HTTP/2 has no other clock for an upload that
             // stops, because no hook is called then.
-            Failure::ReadTimeout if cx.attempts.running.is_some() && !cx.attempts.asked => {
-                Failure::ClientTimeout
-            }
+            Failure::ReadTimeout if !cx.attempts.asked => Failure::ClientTimeout,
             failure => failure,
         },
     }

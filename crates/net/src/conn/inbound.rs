@@ -157,7 +157,7 @@ impl Inbound {
                 match self.scanner.scan(read) {
                 Step::Complete(head) => {
                     self.stage = Stage::after(head.body);
-                    self.stage.follow(&read[head.length..]).map(|body| head.length + body)
+                    Ok(head.length + self.stage.follow_head(&read[head.length..]))
                 }
                 Step::More => Ok(0),
                 Step::Refused(refusal) => {
@@ -194,19 +194,8 @@ impl Inbound {
             Step::Refused(refusal) => Verdict::Refused(refusal),
             Step::Complete(head) => {
                 self.stage = Stage::after(head.body);
-                match self.stage.follow(&self.held[head.length..]) {
-                    Ok(body) => {
-                        self.cleared = head.length + body;
-                        self.hand_over(buf)
-                    }
-                    Err(MalformedChunk) => {
-                        // The head alone, so that there is a request to be answered and logged.
-                        self.stage = Stage::Malformed;
-                        self.held.truncate(head.length);
-                        self.cleared = head.length;
-                        self.hand_over(buf)
-                    }
-                }
+                self.cleared = head.length + self.stage.follow_head(&self.held[head.length..]);
+                self.hand_over(buf)
             }
         }
     }
@@ -241,6 +230,15 @@ impl Stage {
             Body::Length(length) => Self::Body(length),
             Body::Chunked => Self::Chunks(Chunks::default()),
         }
+    }
+
+    /// How many of the bytes behind a head are its request's. None are where its body is malformed: the head goes on
+    /// alone, so that there is a request to be answered and logged.
+    fn follow_head(&mut self, bytes: &[u8]) -> usize {
+        self.follow(bytes).unwrap_or_else(|MalformedChunk| {
+            *self = Self::Malformed;
+            0
+        })
     }
 
     /// How many of these bytes are the running request's.
