@@ -9,8 +9,8 @@ mod errors;
 mod filters;
 mod forwarding;
 mod routing;
-mod strict;
 mod streaming;
+mod strict;
 
 // What outlives a request.
 mod acme;

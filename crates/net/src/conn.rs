@@ -40,7 +40,6 @@ use inbound::{Inbound, Verdict};
 use outbound::{COLLECT, Outbound};
 use pace::Pace;
 
-
 /// A client connection over any transport.
 pub struct Conn<T> {
     io: T,

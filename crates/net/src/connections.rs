@@ -164,8 +164,11 @@ mod tests {
         for (attackers, per_address) in [(1, 1000), (1, 100_000), (50, 1000), (2000, 1000)] {
             let metrics = Metrics::new().unwrap().connections();
             let connections = Connections::new(metrics.clone());
-            let limits =
-                Limits { max_connections: 5000, max_connections_per_address: per_address, ..Limits::default() };
+            let limits = Limits {
+                max_connections: 5000,
+                max_connections_per_address: per_address,
+                ..Limits::default()
+            };
             let mut held = Vec::new();
             for round in 0..5000 / attackers + 1 {
                 for attacker in 0..attackers {

@@ -36,7 +36,10 @@ async fn a_malformed_chunked_body_is_a_400_and_half_a_body_for_the_upstream() {
             let log = gateway.stop().await;
             assert_eq!((log.len(), &log[0]["reason"]), (1, &"invalid_request".into()), "{row}, {piece}");
             let seen = origin.seen();
-            assert!(!seen.contains("0\r\n\r\n"), "{row}, {piece}: the upstream took half a body for a whole: {seen:?}");
+            assert!(
+                !seen.contains("0\r\n\r\n"),
+                "{row}, {piece}: the upstream took half a body for a whole: {seen:?}"
+            );
             assert!(!seen.contains("\nGET /smuggled"), "{row}, {piece}: {seen:?}");
         }
     }
@@ -101,13 +104,19 @@ async fn a_body_that_turns_out_too_long_is_a_413_and_half_a_body_for_the_upstrea
         let gateway = limited(&origin).await;
         let mut wire = Wire::connect(gateway.address()).await;
         wire.write(format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")).await;
-        drop(wire.try_write(format!("1\r\nx\r\n{:x}\r\n{}\r\n0\r\n\r\n", length - 1, "x".repeat(length - 1))).await);
+        drop(
+            wire.try_write(format!("1\r\nx\r\n{:x}\r\n{}\r\n0\r\n\r\n", length - 1, "x".repeat(length - 1)))
+                .await,
+        );
         let head = wire.read_head().await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {length}: {head}");
         if status == 413 {
             eventually(10, async || origin.seen().contains("<end>").then_some(())).await;
             let seen = origin.seen();
-            assert!(!seen.contains("0\r\n\r\n"), "{path} {length}: the upstream took half a body for a whole: {seen:?}");
+            assert!(
+                !seen.contains("0\r\n\r\n"),
+                "{path} {length}: the upstream took half a body for a whole: {seen:?}"
+            );
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::metrics::metric_is;
 const BY_ADDRESS: &str = "headwall_connections_refused_by_address_total";
 
 async fn with_limits(limits: &str) -> Gateway {
-    Gateway::start(&format!("limits: {limits}\nsites: [{{ routes: [{{ respond: {{ body: hello }} }}] }}]\n")).await
+    Gateway::start(&format!("limits: {limits}\nsites: [{{ routes: [{{ respond: {{ body: hello }} }}] }}]\n"))
+        .await
 }
 
 #[tokio::test]

@@ -131,7 +131,8 @@ async fn requests_that_are_sent_ahead_are_answered_in_order() {
         let origin = Recorder::start().await;
         let gateway = in_front_of(origin.address(), "{}").await;
         let answer = tell(&gateway, ahead.as_bytes(), piece).await;
-        let statuses: Vec<_> = answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
+        let statuses: Vec<_> =
+            answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
         assert_eq!(statuses, ["200", "200", "200", "200", "400"], "{answer}");
         let seen = origin.seen();
         let paths: Vec<_> = ["/one", "/two", "/three", "/four"].iter().map(|path| seen.find(path)).collect();
@@ -165,7 +166,8 @@ async fn underscores_are_dropped_unless_they_are_wanted() {
     ] {
         let gateway = in_front_of(origin.address(), limits).await;
         let before = origin.requests().len();
-        let call = Client::to(gateway.address()).get("/").header("x_forwarded_for", "1").header("x-kept", "1");
+        let call =
+            Client::to(gateway.address()).get("/").header("x_forwarded_for", "1").header("x-kept", "1");
         call.send().await.assert_status(status);
         let requests = origin.requests().split_off(before);
         assert_eq!(requests.len(), usize::from(status == 200), "{limits}");

@@ -148,7 +148,9 @@ async fn heads_that_http1_would_not_have_are_not_taken_from_http2_either() {
 
 #[tokio::test]
 async fn a_body_over_its_limit_is_a_413() {
-    for (fields, row) in [(POST.to_vec(), "counted"), ([&POST[..], &[("content-length", "40")]].concat(), "announced")] {
+    for (fields, row) in
+        [(POST.to_vec(), "counted"), ([&POST[..], &[("content-length", "40")]].concat(), "announced")]
+    {
         let origin = Recorder::start().await;
         let (_gateway, mut wire) = connect(&origin, "{ max_body_size: 30 }").await;
         wire.write(frame(HEADERS, END_HEADERS, 1, &block(&fields))).await;
@@ -189,7 +191,11 @@ async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Gat
             }
         }
     }
-    let text = if ended { String::new() } else { timeout(Duration::from_secs(2), wire.read_to_end()).await.unwrap_or_default() };
+    let text = if ended {
+        String::new()
+    } else {
+        timeout(Duration::from_secs(2), wire.read_to_end()).await.unwrap_or_default()
+    };
     (ended || !text.is_empty(), gateway)
 }
 
@@ -197,7 +203,11 @@ async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Gat
 async fn streams_that_are_opened_and_reset_end_the_connection() {
     let (ended, _gateway) = flood("{}", |number| {
         let stream = number * 2 + 1;
-        [frame(HEADERS, END_HEADERS, stream, &block(&POST)), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
+        [
+            frame(HEADERS, END_HEADERS, stream, &block(&POST)),
+            frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()),
+        ]
+        .concat()
     })
     .await;
     assert!(ended, "2,000 streams were opened and reset");
@@ -224,7 +234,9 @@ async fn answers_that_nobody_reads_do_not_pile_up() {
         let before = gateway.metric("process_resident_memory_bytes").unwrap_or_default();
         let many = frame(kind, 0, 0, payload).repeat(1000);
         let mut taken = 0;
-        while taken < 3000 && matches!(timeout(Duration::from_secs(2), wire.try_write(&many)).await, Ok(Ok(()))) {
+        while taken < 3000
+            && matches!(timeout(Duration::from_secs(2), wire.try_write(&many)).await, Ok(Ok(())))
+        {
             taken += 1;
         }
         let after = gateway.metric("process_resident_memory_bytes").unwrap_or_default();

@@ -179,6 +179,10 @@ mod tests {
         let trailers = format!("X: {}\r\n", "x".repeat(100)).repeat(50);
         assert_eq!(length(format!("0\r\n{trailers}\r\n").as_bytes(), 100), None, "trailers");
         let many = "1;abcdefghij\r\nx\r\n".repeat(5000) + "0\r\n\r\n";
-        assert_eq!(length(many.as_bytes(), 1000), Some((many.len(), true)), "many chunks may have short ones");
+        assert_eq!(
+            length(many.as_bytes(), 1000),
+            Some((many.len(), true)),
+            "many chunks may have short ones"
+        );
     }
 }

@@ -81,7 +81,10 @@ fn authority(method: &[u8], target: &[u8]) -> Result<Option<Range<usize>>, Refus
         return Ok(None);
     }
     let begins = |scheme: &[u8]| {
-        target.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)).then_some(scheme.len())
+        target
+            .get(..scheme.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+            .then_some(scheme.len())
     };
     let start = begins(b"http://").or_else(|| begins(b"https://")).ok_or(Refusal::InvalidTarget)?;
     let length = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?'));

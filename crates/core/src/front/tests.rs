@@ -32,7 +32,11 @@ fn good_heads_are_followed_to_their_end() {
         ("GET / HTTP/1.0\r\n\r\n", Body::Length(0), "HTTP/1.0 needs no host"),
         ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Body::Length(0), "one empty line before"),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", Body::Length(5), "a length"),
-        ("POST / HTTP/1.1\r\nHost: a\r\ncontent-LENGTH:\t5 \r\n\r\n", Body::Length(5), "whitespace around it"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\ncontent-LENGTH:\t5 \r\n\r\n",
+            Body::Length(5),
+            "whitespace around it",
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", Body::Chunked, "chunked"),
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", Body::Length(0), "no body, said aloud"),
         ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", Body::Length(0), "an IPv6 host"),
@@ -66,7 +70,11 @@ fn what_is_refused_is_refused_as_soon_as_it_is_clear() {
         ("\u{16}\u{3}\u{1}", MalformedRequestLine, "a TLS handshake"),
         ("get /", MalformedRequestLine, "lower case"),
         ("GET / HTTP/1.1\n", MalformedLineEnding, "a bare LF"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5,5\r\n", InvalidLength, "without waiting for the end"),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5,5\r\n",
+            InvalidLength,
+            "without waiting for the end",
+        ),
         ("GET / HTTP/1.1\r\n Host: a\r\n", FoldedHeader, "a fold of nothing"),
     ];
     for (head, refusal, row) in rows {

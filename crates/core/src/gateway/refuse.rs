@@ -106,7 +106,11 @@ mod tests {
         for (head, method, target, host, row) in rows {
             let (line, parsed) = glance(head);
             assert_eq!((&*line.method, &*line.target), (method, target), "{row}");
-            assert_eq!(parsed.headers.get("host").map(HeaderValue::as_bytes), host.map(str::as_bytes), "{row}");
+            assert_eq!(
+                parsed.headers.get("host").map(HeaderValue::as_bytes),
+                host.map(str::as_bytes),
+                "{row}"
+            );
         }
     }
 }

@@ -155,16 +155,17 @@ impl Inbound {
             Stage::Head => {
                 self.begun = true;
                 match self.scanner.scan(read) {
-                Step::Complete(head) => {
-                    self.stage = Stage::after(head.body);
-                    Ok(head.length + self.stage.follow_head(&read[head.length..]))
+                    Step::Complete(head) => {
+                        self.stage = Stage::after(head.body);
+                        Ok(head.length + self.stage.follow_head(&read[head.length..]))
+                    }
+                    Step::More => Ok(0),
+                    Step::Refused(refusal) => {
+                        self.hold(buf, before, 0);
+                        return Verdict::Refused(refusal);
+                    }
                 }
-                Step::More => Ok(0),
-                Step::Refused(refusal) => {
-                    self.hold(buf, before, 0);
-                    return Verdict::Refused(refusal);
-                }
-            }},
+            }
             Stage::Body(_) | Stage::Chunks(_) | Stage::Malformed | Stage::Over => self.stage.follow(read),
         };
         let Ok(passed) = passed else {
@@ -264,4 +265,3 @@ impl Stage {
         }
     }
 }
-

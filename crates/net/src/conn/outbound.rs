@@ -83,11 +83,7 @@ impl Outbound {
 
     /// Takes note of how a write went. One that is pending becomes [`io::ErrorKind::TimedOut`] when the client is too
     /// slow.
-    fn paced(
-        &mut self,
-        cx: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn paced(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
             Poll::Ready(result) => {
                 self.pace.moves(*result.as_ref().unwrap_or(&0));
