@@ -66,6 +66,8 @@ pub(crate) struct Attempts {
     pub(crate) made: u32,
     /// How much of the request's body the running one was given.
     pub(crate) body: u64,
+    /// Since when the pace of the body is counted, and how much has come since.
+    pub(crate) pace: Option<(Instant, u64)>,
     /// Whether it was given all of it.
     pub(crate) asked: bool,
     pub(crate) running: Option<Running>,

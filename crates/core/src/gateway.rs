@@ -85,6 +85,9 @@ pub struct Settings {
     pub access_log: Option<AccessLog>,
     /// Between two reads of a request's body. 30 seconds by default.
     pub body_timeout: Duration,
+    /// Bytes a second that a client of HTTP/2 has to send of a body, counted over each `body_timeout`. 256 by default;
+    /// 0 is any. On HTTP/1 the accept loop sees to it.
+    pub min_body_rate: u64,
     /// Between two writes of a response. 60 seconds by default.
     pub send_timeout: Duration,
     /// How long a connection may wait for its next request, where the accept loop does not see to it. 75 seconds by
@@ -251,7 +254,10 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         end: bool,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        exchange::request_body(&mut exchange.cx, piece, end)
+        let Exchange { current, cx } = exchange;
+        let Settings { body_timeout, min_body_rate, .. } = current.settings;
+        exchange::keep_pace(cx, piece.as_ref().map_or(0, Bytes::len), body_timeout, min_body_rate)?;
+        exchange::request_body(cx, piece, end)
     }
 
     async fn upstream_response_filter(
@@ -355,6 +361,7 @@ impl Default for Settings {
             forwarded: false,
             access_log: None,
             body_timeout: Duration::from_secs(30),
+            min_body_rate: 256,
             send_timeout: Duration::from_secs(60),
             keepalive_timeout: Duration::from_secs(75),
             head: Rules::default(),

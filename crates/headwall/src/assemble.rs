@@ -226,6 +226,7 @@ pub(crate) fn settings(config: &Config, log: Option<AccessLog>) -> Settings {
         forwarded: config.client.forwarded,
         access_log: log,
         body_timeout: limits.body_timeout.as_std(),
+        min_body_rate: limits.min_body_rate.bytes(),
         send_timeout: limits.send_timeout.as_std(),
         keepalive_timeout: limits.keepalive_timeout.as_std(),
         head: Rules {

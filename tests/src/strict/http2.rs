@@ -175,6 +175,20 @@ async fn an_upload_that_stops_is_a_408() {
     assert!(!origin.seen().contains("0\r\n\r\n"), "half a body for a whole: {}", origin.seen());
 }
 
+#[tokio::test]
+async fn an_upload_that_comes_in_crumbs_is_a_408() {
+    let origin = Recorder::start().await;
+    let (_gateway, mut wire) = connect(&origin, "{ body_timeout: 300ms, min_body_rate: 1k }").await;
+    wire.write(frame(HEADERS, END_HEADERS, 1, &block(&POST))).await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..40 {
+        ticks.tick().await;
+        wire.write(frame(DATA, 0, 1, b"x")).await;
+    }
+    assert_eq!(outcome(&mut wire, 1).await, "408");
+    assert!(!origin.seen().contains("0\r\n\r\n"), "half a body for a whole: {}", origin.seen());
+}
+
 /// Writes one thing over and over, and says whether the server has had enough of it. It may also just not answer.
 async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Gateway) {
     let origin = Recorder::start().await;

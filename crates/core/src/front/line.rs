@@ -22,11 +22,14 @@ impl RequestLine {
         let Some((b'\r', line)) = line.split_last() else {
             return Err(Refusal::MalformedLineEnding);
         };
-        if line.contains(&b'\r') {
+        let rest = line.get(method.len() + 1..).ok_or(Refusal::MalformedRequestLine)?;
+        let (space, kinds) = target(rest);
+        if kinds & CR != 0 || rest[space..].contains(&b'\r') {
             return Err(Refusal::MalformedLineEnding);
         }
-        let rest = line.get(method.len() + 1..).ok_or(Refusal::MalformedRequestLine)?;
-        let space = rest.iter().position(|byte| *byte == b' ').ok_or(Refusal::MalformedRequestLine)?;
+        if space == rest.len() {
+            return Err(Refusal::MalformedRequestLine);
+        }
         let (target, version) = (&rest[..space], &rest[space + 1..]);
         let is_http10 = match version {
             b"HTTP/1.1" => false,
@@ -44,38 +47,77 @@ impl RequestLine {
         if method == b"CONNECT" {
             return Err(Refusal::Connect);
         }
-        let authority = authority(method, target)?;
+        let authority = authority(method, target, kinds)?;
         let at = start + method.len() + 1;
         let authority = authority.map(|found| at + found.start..at + found.end);
         Ok(Self { is_http10, authority })
     }
 }
 
+/// Kinds of bytes in a target.
+const ODD: u8 = 1;
+const CR: u8 = 2;
+const SPACE: u8 = 4;
+const BACKTICK: u8 = 8;
+const QUOTE: u8 = 16;
+/// And a byte of a method, wherever it stands.
+const METHOD: u8 = 32;
+
+/// A fragment is never sent; whoever cuts it off sees another path than who does not. Angle brackets belong into no URI
+/// (RFC 3986, 2), and `http` cannot hold them, nor some others where they are refused; what else clients forget to
+/// escape passes.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b' ' => SPACE,
+            b'\r' => CR,
+            0..b' ' | 0x7f | b'#' | b'<' | b'>' => ODD,
+            b'`' => BACKTICK,
+            b'"' => QUOTE,
+            b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => METHOD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// Where the target ends, which begins here, and the kinds of its bytes.
+fn target(rest: &[u8]) -> (usize, u8) {
+    let mut kinds = 0;
+    for (at, byte) in rest.iter().enumerate() {
+        let kind = KINDS[usize::from(*byte)];
+        if kind == SPACE {
+            return (at, kinds);
+        }
+        kinds |= kind;
+    }
+    (rest.len(), kinds)
+}
+
 /// The method at the start of a line, or of what has come of it. Methods are case-sensitive (RFC 9110, 9.1), and all that
 /// are registered are written like this; a server that takes `get` for `GET` behind a route for `GET` is none of ours.
 pub(super) fn method(line: &[u8]) -> Result<&[u8], Refusal> {
-    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\r')).unwrap_or(line.len());
-    let method = &line[..end];
-    let known = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    // With nothing but a CR so far, it may become the one empty line that is let pass.
-    if method.iter().all(known) && (end > 0 || matches!(line, [] | [b'\r'])) {
-        Ok(method)
-    } else {
-        Err(Refusal::MalformedRequestLine)
+    let end = line.iter().position(|byte| KINDS[usize::from(*byte)] != METHOD).unwrap_or(line.len());
+    match line.get(end) {
+        // With nothing but a CR so far, it may become the one empty line that is let pass.
+        None | Some(b' ' | b'\r') if end > 0 || matches!(line, [] | [b'\r']) => Ok(&line[..end]),
+        None | Some(_) => Err(Refusal::MalformedRequestLine),
     }
 }
 
 /// Checks the form of the target, and says where in it a host is named.
-fn authority(method: &[u8], target: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
-    // A fragment is never sent; whoever cuts it off sees another path than who does not. The others belong into no URI
-    // (RFC 3986, 2), and `http` cannot hold them where they are refused; what else clients forget to escape passes.
-    let odd = |byte: &u8| *byte <= b' ' || matches!(byte, 0x7f | b'#' | b'<' | b'>');
-    if target.is_empty() || target.iter().any(odd) {
+fn authority(method: &[u8], target: &[u8], kinds: u8) -> Result<Option<Range<usize>>, Refusal> {
+    if target.is_empty() || kinds & ODD != 0 {
         return Err(Refusal::InvalidTarget);
     }
-    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
-    if target[..query].contains(&b'`') || target[query..].contains(&b'"') {
-        return Err(Refusal::InvalidTarget);
+    if kinds & (BACKTICK | QUOTE) != 0 {
+        let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        if target[..query].contains(&b'`') || target[query..].contains(&b'"') {
+            return Err(Refusal::InvalidTarget);
+        }
     }
     if target[0] == b'/' || (target == b"*" && method == b"OPTIONS") {
         return Ok(None);

@@ -73,7 +73,7 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
         return Err(decided(cx, Error::Exchange(Failure::Internal)));
     };
     cx.attempts.made += 1;
-    (cx.attempts.body, cx.attempts.asked) = (0, false);
+    (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
     let upstream = &forward.upstream;
     let peer = match upstream.inner().peer(session.req_header(), cx).await {
         Ok(peer) => peer,
@@ -177,6 +177,22 @@ pub(super) fn interrupted(
         error.set_retry(false);
     }
     error
+}
+
+/// Gives up a client of HTTP/2 that sends its body in crumbs. The stream below carries other requests too, so it is seen
+/// here; time in which the upstream takes nothing counts as well, but at such a pace that makes no difference.
+pub(super) fn keep_pace(cx: &mut Context, bytes: usize, window: Duration, rate: u64) -> Result<()> {
+    if cx.request_line().version < Version::HTTP_2 {
+        return Ok(());
+    }
+    let (since, moved) = cx.attempts.pace.get_or_insert_with(|| (Instant::now(), 0));
+    *moved += bytes as u64;
+    if since.elapsed() < window {
+        return Ok(());
+    }
+    let is_too_slow = u128::from(*moved) * 1000 < u128::from(rate) * window.as_millis();
+    cx.attempts.pace = None;
+    if is_too_slow { Err(decided(cx, Error::Exchange(Failure::ClientTimeout))) } else { Ok(()) }
 }
 
 /// A piece of the request's body is on its way to the upstream.
