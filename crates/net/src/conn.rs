@@ -154,7 +154,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
         let Some(farewell) = &mut self.farewell else {
             return Poll::Ready(Ok(()));
         };
-        ready!(farewell.poll(cx, &mut self.io, said));
+        ready!(farewell.poll(cx, &mut self.io, &said));
         Poll::Ready(Ok(()))
     }
 

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn bodies_are_followed_to_their_end_and_no_further() {
-        let rows: [(&str, Option<(usize, bool)>, &str); 30] = [
+        type Row = (&'static str, Option<(usize, bool)>, &'static str);
+        let rows: [Row; 30] = [
             ("0\r\n\r\n", Some((5, true)), "empty"),
             ("5\r\nhello\r\n0\r\n\r\n", Some((15, true)), "one chunk"),
             ("5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1", Some((15, true)), "what follows is not its"),

@@ -182,12 +182,13 @@ pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
         Some(BrokenOff::Unanswered) => Failure::ReadTimeout,
         Some(BrokenOff::TooSlow) => Failure::ClientTimeout,
         Some(BrokenOff::Malformed) => Failure::InvalidRequest,
-        Some(BrokenOff::Not) | None => match Failure::of(error) {
+        Some(BrokenOff::Not) | None => {
+            let failure = Failure::of(error);
             // The upstream cannot answer what it has not been asked yet. HTTP/2 has no other clock for an upload that
             // stops, because no hook is called then.
-            Failure::ReadTimeout if !cx.attempts.asked => Failure::ClientTimeout,
-            failure => failure,
-        },
+            let is_clients = failure == Failure::ReadTimeout && !cx.attempts.asked;
+            if is_clients { Failure::ClientTimeout } else { failure }
+        }
     }
 }
 

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_can_be_made_out_is_made_out() {
-        let rows: [(&[u8], &str, &str, Option<&str>, &str); 6] = [
+        type Row = (&'static [u8], &'static str, &'static str, Option<&'static str>, &'static str);
+        let rows: [Row; 6] = [
             (b"GET /a?b HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n", "GET", "/a?b", Some("a"), "a good line"),
             (b"\r\nPOST /\r\nHost: b\r\n", "POST", "/", Some("b"), "an empty line before"),
             (b"GET /half", "GET", "/half", None, "not all of it"),

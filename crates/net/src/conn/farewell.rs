@@ -35,7 +35,7 @@ impl Farewell {
         &mut self,
         cx: &mut Context<'_>,
         io: &mut T,
-        said: Poll<io::Result<()>>,
+        said: &Poll<io::Result<()>>,
     ) -> Poll<()> {
         match said {
             Poll::Ready(Err(_)) => return Poll::Ready(()),
