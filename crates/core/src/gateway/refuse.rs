@@ -63,7 +63,8 @@ fn glance(head: &[u8]) -> (Line<'_>, RequestHead) {
     let (mut parsed, ()) = http::Request::new(()).into_parts();
     parsed.method = method.and_then(|method| Method::from_bytes(method).ok()).unwrap_or_default();
     parsed.uri = target.and_then(|target| Uri::try_from(target).ok()).unwrap_or_default();
-    for line in lines.take(MOST_LINES) {
+    // What follows the head is a stranger's: it may look like a trusted proxy's word.
+    for line in lines.take_while(|line| !line.is_empty()).take(MOST_LINES) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), value) {
@@ -92,6 +93,12 @@ fn respond(refusal: Refusal, form: Representation, body: &[u8], length: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_is_no_header() {
+        let (_, parsed) = glance(b"POST / HTTP/1.1\r\nHost: a\r\n\r\nX-Forwarded-For: 192.0.2.1\r\n");
+        assert_eq!(parsed.headers.len(), 1, "{:?}", parsed.headers);
+    }
 
     #[test]
     fn what_can_be_made_out_is_made_out() {

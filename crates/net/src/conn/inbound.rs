@@ -265,3 +265,6 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
