@@ -30,6 +30,20 @@ fn routes(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A head as a browser sends it.
+const HEAD: &[u8] = b"GET /api/v1/resource7/42?page=3 HTTP/1.1\r\nHost: app.example.com\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+    Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nConnection: keep-alive\r\n\
+    Cookie: session=0123456789abcdef0123456789abcdef\r\nSec-Fetch-Dest: document\r\n\r\n";
+
+fn heads(criterion: &mut Criterion) {
+    let rules = headwall::front::Rules::default();
+    criterion.bench_function("scan a head of 400 bytes", |bencher| {
+        bencher.iter(|| headwall::front::check(black_box(HEAD), rules));
+    });
+}
+
 fn limits(criterion: &mut Criterion) {
     let limit = Limit::new();
     criterion.bench_function("rate limit check", |bencher| bencher.iter(|| black_box(&limit).check()));
@@ -47,5 +61,5 @@ fn requests(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, routes, limits, requests);
+criterion_group!(benches, routes, heads, limits, requests);
 criterion_main!(benches);

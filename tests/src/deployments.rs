@@ -289,6 +289,7 @@ async fn mahilo_registry_has_its_headers_and_a_silent_health_check() {
     client.get("/health").send().await.assert_status(200);
     let reply = client.get("/missing").send().await;
     reply.assert_status(404).assert_header("x-frame-options", "DENY").assert_no_header("server");
+    client.post("/large", "x".repeat(65_537)).send().await.assert_status(413);
     let mut socket = client.websocket("/ws").open().await;
     socket.send(Message::text("over any path")).await;
     assert_eq!(socket.text().await, "over any path");
@@ -296,7 +297,7 @@ async fn mahilo_registry_has_its_headers_and_a_silent_health_check() {
 
     let log = front.gateway.stop().await;
     let uris: Vec<_> = log.iter().map(|line| line["uri"].as_str().unwrap_or_default()).collect();
-    assert_eq!(uris, ["/missing", "/ws"], "the health check is not logged");
+    assert_eq!(uris, ["/missing", "/large", "/ws"], "the health check is not logged");
 }
 
 #[tokio::test]

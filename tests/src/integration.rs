@@ -12,6 +12,7 @@ mod forwarding;
 mod limits;
 mod routing;
 mod streaming;
+mod strict;
 
 // What outlives a request.
 mod acme;

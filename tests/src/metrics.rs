@@ -71,7 +71,7 @@ async fn requests_are_counted_by_site_route_method_and_class() {
         ("GET", "/app/unknown"),
         ("GET", "/app/broken"),
         ("PROPFIND", "/app/ok"),
-        ("GEt", "/app/ok"),
+        ("GETS", "/app/ok"),
         ("POST", "/login"),
         ("GET", "/nowhere"),
         ("GET", "/login"),

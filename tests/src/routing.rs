@@ -233,24 +233,6 @@ async fn a_malformed_path_or_host_is_a_400_with_a_reason() {
     }
 }
 
-/// Heads that Pingora refuses before there is a request: 400 too, but with an empty body and without a line in the log.
-#[tokio::test]
-async fn a_head_that_is_no_http_is_a_bare_400() {
-    let origin = Origin::fixed("hello").await;
-    let gateway = in_front_of(origin.address()).await;
-    for head in [
-        "GET / HTTP/1.1\r\nHost: user@a.test",
-        "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test",
-        "GET / HTTP/1.1\r\nHost: a.test\r\nSpace : before the colon",
-        "GET / HTTP/1.1\r\nHost: a.test\r\nX-Folded: a\r\n b",
-        "GET / HTTP/1.1 x\r\nHost: a.test",
-    ] {
-        let answer = ask(&gateway, head).await;
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head:?}: {answer}");
-    }
-    assert_eq!(origin.hits(), 0, "the origin is not bothered");
-}
-
 /// RFC 9112, 3.2.2: a server takes absolute-form targets too, and their host is the request's host.
 #[tokio::test]
 async fn an_absolute_target_is_taken_apart() {

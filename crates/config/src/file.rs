@@ -13,7 +13,9 @@ mod workers;
 
 pub use self::acme::{Acme, AcmeAccount, AcmeAuthority, AcmeChallenge, AcmeDns};
 pub(crate) use self::edge::WrittenListener;
-pub use self::edge::{AccessLog, AccessLogFormat, Admin, Client, Limits, LogOutput, Shutdown};
+pub use self::edge::{
+    AccessLog, AccessLogFormat, Admin, Client, Limits, LogOutput, Shutdown, UnderscoreHeaders,
+};
 pub use self::listen::{InvalidListenAddress, ListenAddress};
 pub(crate) use self::matching::{Condition, ValueCondition};
 pub(crate) use self::slot::{FilterSlot, Service, UpstreamSlot};

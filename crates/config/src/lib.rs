@@ -54,7 +54,8 @@ pub use self::config::{Certificates, Config, Listener, Route, Site, Slot, Tls, U
 pub use self::file::{
     AccessLog, AccessLogFormat, Acme, AcmeAccount, AcmeAuthority, AcmeChallenge, AcmeDns, Admin,
     CertificateFiles, Client, ClientAuth, ClientAuthMode, HttpsRedirect, InvalidListenAddress,
-    InvalidNetwork, Limits, ListenAddress, LogOutput, Network, Shutdown, TlsVersion, Workers,
+    InvalidNetwork, Limits, ListenAddress, LogOutput, Network, Shutdown, TlsVersion, UnderscoreHeaders,
+    Workers,
 };
 pub use self::registry::{AnySettings, InvalidModule, Kind, Registry, Settings};
 pub use self::report::{Code, Coloring, Diagnostic, Report, Severity};

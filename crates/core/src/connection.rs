@@ -9,7 +9,7 @@ mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -31,7 +31,9 @@ pub struct Connection {
     phase: AtomicU8,
     /// Milliseconds after `opened` at which the exchange is to be given up; 0 means never.
     give_up_at: AtomicU64,
-    gave_up: AtomicBool,
+    broken_off: AtomicU8,
+    /// Requests so far.
+    requests: AtomicU32,
 }
 
 /// Which part of its life a connection is in.
@@ -50,6 +52,20 @@ pub enum Phase {
     Multiplexed,
 }
 
+/// Why a stream gives nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BrokenOff {
+    /// It does.
+    Not,
+    /// The upstream's answer did not begin before the exchange's deadline.
+    Unanswered,
+    /// The client sent its body, or took the answer, too slowly.
+    TooSlow,
+    /// The client's body is not what it says.
+    Malformed,
+}
+
 impl Connection {
     /// A connection that was just accepted from `peer`.
     pub fn new(peer: SocketAddr) -> Self {
@@ -62,7 +78,8 @@ impl Connection {
             opened: Instant::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
             give_up_at: AtomicU64::new(0),
-            gave_up: AtomicBool::new(false),
+            broken_off: AtomicU8::new(BrokenOff::Not as u8),
+            requests: AtomicU32::new(0),
         }
     }
 
@@ -131,9 +148,14 @@ impl Connection {
         }
     }
 
-    /// The stream reports that it has given the exchange up.
-    pub fn give_up(&self) {
-        self.gave_up.store(true, Ordering::Relaxed);
+    /// The stream reports why nothing more comes from it.
+    pub fn break_off(&self, why: BrokenOff) {
+        self.broken_off.store(why as u8, Ordering::Relaxed);
+    }
+
+    /// Another request has come on it. Counts from 1.
+    pub(crate) fn count_request(&self) -> u32 {
+        self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     pub(crate) fn peer_text(&self) -> &HeaderValue {
@@ -149,9 +171,14 @@ impl Connection {
         self.give_up_at.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the exchange was given up because its deadline had passed.
-    pub(crate) fn has_given_up(&self) -> bool {
-        self.gave_up.load(Ordering::Relaxed)
+    /// Why nothing more comes from the stream.
+    pub(crate) fn broken_off(&self) -> BrokenOff {
+        match self.broken_off.load(Ordering::Relaxed) {
+            0 => BrokenOff::Not,
+            1 => BrokenOff::Unanswered,
+            2 => BrokenOff::TooSlow,
+            _ => BrokenOff::Malformed,
+        }
     }
 
     /// The connection that a request came on, if its accept loop told of it.

@@ -38,6 +38,7 @@ pub struct Context {
     line: RequestLine,
     extensions: Extensions,
     wants_forwarded: bool,
+    body_limit: u64,
     pub(crate) connection: Option<Arc<Connection>>,
     /// The routes that this request has entered, the innermost last.
     pub(crate) entered: SmallVec<[Route; 2]>,
@@ -64,6 +65,12 @@ pub struct RequestLine {
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     pub(crate) made: u32,
+    /// How much of the request's body the running one was given.
+    pub(crate) body: u64,
+    /// Since when the pace of the body is counted, and how much has come since.
+    pub(crate) pace: Option<(Instant, u64)>,
+    /// Whether it was given all of it.
+    pub(crate) asked: bool,
     pub(crate) running: Option<Running>,
     /// The servers that were chosen, in order.
     pub(crate) tried: SmallVec<[Arc<str>; 2]>,
@@ -120,6 +127,7 @@ impl Context {
             line: RequestLine { method: Method::GET, uri: Uri::default(), version: Version::HTTP_11 },
             extensions: Extensions::new(),
             wants_forwarded: false,
+            body_limit: u64::MAX,
             connection: None,
             entered: SmallVec::new(),
             left: false,
@@ -268,6 +276,18 @@ impl Context {
     /// [`Filter::response`](crate::Filter::response). `None` there says that an upstream, or the service itself, has answered.
     pub fn reason(&self) -> Option<&'static str> {
         self.verdict.reason
+    }
+
+    /// How many bytes the request's body may have: what the settings say, or what a filter has said since.
+    pub fn body_limit(&self) -> u64 {
+        self.body_limit
+    }
+
+    /// Lets the request's body have so many bytes. One that says that it has more is answered with 413 before an
+    /// upstream hears of it; one that turns out to have more breaks the exchange off. Said in a request hook or by a
+    /// service; the last word counts.
+    pub fn limit_body(&mut self, bytes: u64) {
+        self.body_limit = bytes;
     }
 
     /// What modules have left for each other.

@@ -19,6 +19,7 @@
 mod arrive;
 pub(crate) mod exchange;
 pub(crate) mod exit;
+mod refuse;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::client::TrustedProxies;
+use crate::front::Rules;
 use crate::{Action, Context, Metrics, Service, forward, head, websocket};
 
 /// Runs a service on Pingora.
@@ -81,19 +83,36 @@ pub struct Settings {
     pub forwarded: bool,
     /// The access log. None by default.
     pub access_log: Option<AccessLog>,
-    /// Between two reads of a request's body. 60 seconds by default.
+    /// Between two reads of a request's body. 30 seconds by default.
     pub body_timeout: Duration,
+    /// Bytes a second that a client of HTTP/2 has to send of a body, counted over each `body_timeout`. 256 by default;
+    /// 0 is any. On HTTP/1 the accept loop sees to it.
+    pub min_body_rate: u64,
     /// Between two writes of a response. 60 seconds by default.
     pub send_timeout: Duration,
     /// How long a connection may wait for its next request, where the accept loop does not see to it. 75 seconds by
     /// default.
     pub keepalive_timeout: Duration,
-    /// Bytes of a request line. 8 KiB by default; more is answered with 414.
-    pub max_request_line: usize,
-    /// Bytes of a request's head. 32 KiB by default; more is answered with 431.
-    pub max_header_size: usize,
-    /// Header fields of a request. 100 by default; more is answered with 431.
-    pub max_header_count: usize,
+    /// How large a request's head may be: 414 or 431.
+    pub head: Rules,
+    /// What becomes of header fields with an underscore in their name. They are dropped by default.
+    pub underscore_headers: UnderscoreHeaders,
+    /// Requests on one HTTP/1 connection. 1,000 by default.
+    pub max_requests_per_connection: u32,
+    /// Bytes of a request's body, where no filter says otherwise: 413. 10 MiB by default.
+    pub max_body_size: u64,
+}
+
+/// What becomes of header fields with an underscore in their name. CGI and its heirs turn hyphens into underscores, so an
+/// app cannot tell `X_Forwarded_For` from the `X-Forwarded-For` that was written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnderscoreHeaders {
+    /// They are taken out of the request.
+    Drop,
+    /// They are passed on.
+    Allow,
+    /// The request is answered with 400.
+    Refuse,
 }
 
 /// Exchanges what a gateway serves by, while it is serving. A request that has begun stays with what it began with.
@@ -175,7 +194,8 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         // Whatever is rare is boxed, so that the future of the common case stays small.
         match arrive::decide(session, exchange).await {
             Ok(Action::Forward(forward)) => {
-                exchange::begin(session, &mut exchange.cx, forward).await?;
+                let body_timeout = exchange.current.settings.body_timeout;
+                exchange::begin(session, &mut exchange.cx, forward, body_timeout).await?;
                 Ok(false)
             }
             Ok(Action::Tunnel(tunnel)) => Box::pin(websocket::open(self, session, exchange, tunnel)).await,
@@ -234,7 +254,10 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         end: bool,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        exchange::request_body(&mut exchange.cx, piece, end)
+        let Exchange { current, cx } = exchange;
+        let Settings { body_timeout, min_body_rate, .. } = current.settings;
+        exchange::keep_pace(cx, piece.as_ref().map_or(0, Bytes::len), body_timeout, min_body_rate)?;
+        exchange::request_body(cx, piece, end)
     }
 
     async fn upstream_response_filter(
@@ -337,12 +360,14 @@ impl Default for Settings {
             trusted_proxies: TrustedProxies::default(),
             forwarded: false,
             access_log: None,
-            body_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            min_body_rate: 256,
             send_timeout: Duration::from_secs(60),
             keepalive_timeout: Duration::from_secs(75),
-            max_request_line: 8 * 1024,
-            max_header_size: 32 * 1024,
-            max_header_count: 100,
+            head: Rules::default(),
+            underscore_headers: UnderscoreHeaders::Drop,
+            max_requests_per_connection: 1_000,
+            max_body_size: 10 << 20,
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod context;
 pub mod error;
 pub mod filter;
 pub mod forward;
+pub mod front;
 pub mod gateway;
 mod head;
 pub mod metrics;

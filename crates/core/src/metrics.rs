@@ -20,6 +20,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::front::Refusal;
 use crate::{Attempt, BoxError};
 use counts::{Counts, RouteCollector};
 
@@ -76,8 +77,12 @@ pub struct ConnectionMetrics {
     pub accepted: IntCounter,
     /// Closed at once because the server was full.
     pub refused: IntCounter,
+    /// Closed at once because the client's address had as many as it may have.
+    pub refused_of_address: IntCounter,
     /// Closed because a request's head was not complete in time.
     pub header_timeouts: IntCounter,
+    /// Requests that were refused before there was a gateway to ask, by reason.
+    pub requests_refused: IntCounterVec,
 }
 
 /// Tunnels.
@@ -126,6 +131,15 @@ impl Metrics {
             "Bytes of request and response bodies, as seen from the client.",
             &["site", "route", "direction"],
         )?;
+        let requests_refused = counters(
+            "headwall_requests_refused_total",
+            "Requests whose head was refused before any site was asked, by reason.",
+            &["reason"],
+        )?;
+        // All words are known, and a rate wants to begin at zero.
+        for refusal in Refusal::ALL {
+            requests_refused.with_label_values(&[refusal.reason()]);
+        }
         let in_flight = Opts::new("headwall_requests_in_flight", "Requests that are being served.");
         let families = Families {
             routes,
@@ -161,10 +175,15 @@ impl Metrics {
                     "headwall_connections_refused_total",
                     "Client connections that were closed at once because max_connections was reached.",
                 )?,
+                refused_of_address: counter(
+                    "headwall_connections_refused_by_address_total",
+                    "Client connections that were closed at once because their address had as many as it may have.",
+                )?,
                 header_timeouts: counter(
                     "headwall_header_timeouts_total",
                     "Connections closed because a request's head was not complete in time.",
                 )?,
+                requests_refused,
             },
             websockets: WebSocketMetrics {
                 open: gauge("headwall_websockets_open", "Tunnels that are open.")?,

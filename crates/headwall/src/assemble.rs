@@ -9,6 +9,8 @@ use headwall_config::{
 };
 use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
 use headwall_core::client::TrustedProxies;
+use headwall_core::front::Rules;
+use headwall_core::gateway::UnderscoreHeaders;
 use headwall_core::module::{Accord, Shared, WarmUp};
 use headwall_core::route::Step;
 use headwall_core::table::{Around, NotFound};
@@ -212,22 +214,38 @@ fn https_port(config: &Config) -> Option<u16> {
     })
 }
 
+/// The proxies whose word is taken.
+pub(crate) fn trusted_proxies(config: &Config) -> TrustedProxies {
+    TrustedProxies::new(config.client.trusted_proxies.iter().map(|network| network.net()))
+}
+
+pub(crate) fn bytes(size: headwall_core::units::Size) -> usize {
+    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
+}
+
 /// The settings of the gateway, logging to `log`.
 pub(crate) fn settings(config: &Config, log: Option<AccessLog>) -> Settings {
     let limits = &config.limits;
-    let bytes = |size: headwall_core::units::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
     Settings {
-        trusted_proxies: TrustedProxies::new(
-            config.client.trusted_proxies.iter().map(|network| network.net()),
-        ),
+        trusted_proxies: trusted_proxies(config),
         forwarded: config.client.forwarded,
         access_log: log,
         body_timeout: limits.body_timeout.as_std(),
+        min_body_rate: limits.min_body_rate.bytes(),
         send_timeout: limits.send_timeout.as_std(),
         keepalive_timeout: limits.keepalive_timeout.as_std(),
-        max_request_line: bytes(limits.max_request_line),
-        max_header_size: bytes(limits.max_header_size),
-        max_header_count: usize::from(limits.max_header_count),
+        head: Rules {
+            max_request_line: bytes(limits.max_request_line),
+            max_header_size: bytes(limits.max_header_size),
+            max_header_count: usize::from(limits.max_header_count),
+        },
+        underscore_headers: match limits.underscore_headers {
+            headwall_config::UnderscoreHeaders::Drop => UnderscoreHeaders::Drop,
+            headwall_config::UnderscoreHeaders::Allow => UnderscoreHeaders::Allow,
+            headwall_config::UnderscoreHeaders::Refuse => UnderscoreHeaders::Refuse,
+        },
+        max_requests_per_connection: limits.max_requests_per_connection,
+        max_body_size: limits.max_body_size.bytes(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use headwall_config::{Config, ListenAddress, Listener, Report};
 use headwall_core::access_log::AccessLog;
+use headwall_core::front::Rules;
 use headwall_core::module::WarmUp;
 use headwall_core::{BoxError, Current, Gateway, Metrics, Stage, Swap};
 use headwall_net::{Address, BindError, Frontend, Limits, Transport, accept};
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::admin::Admin;
-use crate::assemble::{self, Assembled, Foundation};
+use crate::assemble::{self, Assembled, Foundation, bytes};
 use crate::https::Front;
 use crate::listeners::{Listeners, Wanted};
 use crate::modules::Modules;
@@ -100,18 +101,20 @@ impl Running {
         let gateway = Gateway::with_settings(front, settings).metrics(&metrics);
         let (swap, stage) = (gateway.swap(), gateway.stage());
         let draining = watch::Sender::new(false);
-        let frontend =
-            |metrics: &Metrics| Frontend::new(metrics, limits(&config), draining.subscribe()).map(Arc::new);
+        let admin = Gateway::new(Admin(status.clone()));
+        let frontend = |metrics: &Metrics, refusals| {
+            Frontend::new(metrics, limits(&config), refusals, draining.subscribe()).map(Arc::new)
+        };
         // The admin listener's own connections are not traffic: they count in metrics that nobody sees.
         let unseen = Metrics::new().map_err(BoxError::from)?;
         let mut running = Self {
+            frontend: frontend(&metrics, Arc::new(swap.clone()))?,
             swap,
             stage,
-            frontend: frontend(&metrics)?,
             proxy: host(gateway, &config),
             listeners,
-            admin_frontend: frontend(&unseen)?,
-            admin_proxy: host(Gateway::new(Admin(status.clone())), &config),
+            admin_frontend: frontend(&unseen, Arc::new(admin.swap()))?,
+            admin_proxy: host(admin, &config),
             admin_listeners,
             access_log,
             draining,
@@ -121,6 +124,7 @@ impl Running {
             config,
         };
         running.frontend.secure.store(Arc::new(secured.secure));
+        running.frontend.trusted_proxies.store(Arc::new(assemble::trusted_proxies(&running.config)));
         running.status.serving(upstreams, secured.certificates, &running.config.admin);
         running.serve(bound, admin_bound);
         Ok(running)
@@ -157,6 +161,7 @@ impl Running {
         self.frontend.secure.store(Arc::new(secured.secure));
         for frontend in [&self.frontend, &self.admin_frontend] {
             frontend.limits.store(Arc::new(limits(&config)));
+            frontend.trusted_proxies.store(Arc::new(assemble::trusted_proxies(&config)));
         }
         self.status.serving(upstreams, secured.certificates, &config.admin);
         self.access_log = access_log;
@@ -279,6 +284,16 @@ fn limits(config: &Config) -> Limits {
         keepalive_timeout: limits.keepalive_timeout.as_std(),
         handshake_timeout: limits.handshake_timeout.as_std(),
         max_connections: limits.max_connections as usize,
+        max_connections_per_address: limits.max_connections_per_address as usize,
+        body_timeout: limits.body_timeout.as_std(),
+        send_timeout: limits.send_timeout.as_std(),
+        min_body_rate: limits.min_body_rate.bytes(),
+        min_send_rate: limits.min_send_rate.bytes(),
+        head: Rules {
+            max_request_line: bytes(limits.max_request_line),
+            max_header_size: bytes(limits.max_header_size),
+            max_header_count: usize::from(limits.max_header_count),
+        },
     }
 }
 

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use headwall_core::client::TrustedProxies;
+use headwall_core::front::{Refusals, Rules};
 use headwall_core::{BoxError, Metrics};
 use pingora_core::apps::ServerApp;
 use pingora_core::services::listening::Service;
 use tokio::sync::watch;
 
 use crate::arrival::Arrival;
+use crate::connections::Permit;
 use crate::handshake::{Failure, HandshakeMetrics, Secure, Summary};
 use crate::{Connections, Listener, Transport};
 
@@ -27,6 +30,10 @@ pub struct Frontend {
     pub limits: ArcSwap<Limits>,
     /// Sites and certificates of the listeners that speak TLS. A change is for handshakes from then on.
     pub secure: ArcSwap<Secure>,
+    /// Proxies that connect on behalf of many clients: no cap for one address is theirs.
+    pub trusted_proxies: ArcSwap<TrustedProxies>,
+    /// Who answers and logs requests whose head is refused.
+    pub(crate) refusals: Arc<dyn Refusals>,
     /// Handshakes are counted here.
     pub handshakes: HandshakeMetrics,
     /// Those that failed and are not in the log yet.
@@ -37,15 +44,30 @@ pub struct Frontend {
 
 impl Frontend {
     /// Nothing is open yet, and nobody speaks TLS.
-    pub fn new(metrics: &Metrics, limits: Limits, draining: watch::Receiver<bool>) -> Result<Self, BoxError> {
+    pub fn new(
+        metrics: &Metrics,
+        limits: Limits,
+        refusals: Arc<dyn Refusals>,
+        draining: watch::Receiver<bool>,
+    ) -> Result<Self, BoxError> {
         Ok(Self {
             connections: Connections::new(metrics.connections()),
             limits: ArcSwap::from_pointee(limits),
             secure: ArcSwap::default(),
+            trusted_proxies: ArcSwap::default(),
+            refusals,
             handshakes: HandshakeMetrics::new(metrics)?,
             failures: Summary::new(),
             draining,
         })
+    }
+
+    /// Counts a connection as this client's, if it may have one more.
+    pub(crate) fn may_come(&self, permit: &mut Permit, client: SocketAddr, limits: &Limits) -> bool {
+        // The other end of a unix socket is a proxy or a program on this machine.
+        client.port() == 0
+            || self.trusted_proxies.load().trusts(client.ip())
+            || permit.belongs_to(client.ip(), limits)
     }
 
     /// Takes note of a connection on which there will be no request.
@@ -66,6 +88,18 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Connections at the same time, over all listeners. 10,000 by default.
     pub max_connections: usize,
+    /// Connections of one address at the same time: an IPv4 address, or an IPv6 /64. 1,000 by default.
+    pub max_connections_per_address: usize,
+    /// The time of waiting over which the pace of a request's body is counted. 30 s by default.
+    pub body_timeout: Duration,
+    /// The time of waiting over which the pace of a response is counted. 60 s by default.
+    pub send_timeout: Duration,
+    /// Bytes a second that a client has to send while its body is waited for. 256 by default; 0 is any.
+    pub min_body_rate: u64,
+    /// Bytes a second that a client has to take while a response waits for it. 256 by default; 0 is any.
+    pub min_send_rate: u64,
+    /// How large heads may be.
+    pub head: Rules,
 }
 
 impl Default for Limits {
@@ -75,6 +109,12 @@ impl Default for Limits {
             keepalive_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(10),
             max_connections: 10_000,
+            max_connections_per_address: 1_000,
+            body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(60),
+            min_body_rate: 256,
+            min_send_rate: 256,
+            head: Rules::default(),
         }
     }
 }
@@ -98,13 +138,18 @@ pub async fn accept<A>(
             }
         };
         let limits = **frontend.limits.load();
+        let transport = transport.load();
         // A refused connection is closed by dropping its socket.
-        let Some(permit) = frontend.connections.admit(limits.max_connections) else {
+        let Some(mut permit) = frontend.connections.admit(limits.max_connections) else {
             continue;
         };
-        let arrival = Arrival { socket, peer, limits, permit };
+        // Who announces its clients is not counted, they are.
+        if !transport.is_announced_by(peer.ip()) && !frontend.may_come(&mut permit, peer, &limits) {
+            continue;
+        }
+        let refusals = frontend.refusals.clone();
+        let arrival = Arrival { socket, peer, limits, refusals, permit };
         let (app, draining) = (app.clone(), frontend.draining.clone());
-        let transport = transport.load();
         if transport.is_plain() {
             let stream = arrival.plain();
             frontend.connections.serve(Service::<A>::handle_event(stream, app, draining));

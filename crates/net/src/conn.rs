@@ -1,11 +1,17 @@
 //! The stream that Pingora is given.
 //!
 //! It keeps the time of a connection (the first byte, the whole head, the wait for the next request, the first byte
-//! of an answer), collects small writes into one, and lets go of its memory while it is idle or carries a tunnel.
+//! of an answer, the pace of bodies), lets through heads that are acceptable and answers the others, collects small
+//! writes into one, and lets go of its memory while it is idle or carries a tunnel.
 
 mod deadline;
+mod farewell;
+mod inbound;
+mod outbound;
+mod pace;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -13,7 +19,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use headwall_core::connection::{Connection, Phase, Tls};
+use headwall_core::connection::{BrokenOff, Connection, Phase, Tls};
+use headwall_core::front::{Refusal, Refusals, Refused};
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
@@ -28,13 +35,10 @@ use crate::Limits;
 use crate::connections::Permit;
 use crate::preface::PREFACE;
 use deadline::{Deadlines, Expired};
-
-/// Small writes are collected up to this size, so that a head and a short body are one packet.
-const COLLECT: usize = 8 * 1024;
-
-/// What a client gets whose request head does not arrive. It is written here because Pingora would say nothing.
-const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n\
-    Content-Length: 53\r\nConnection: close\r\n\r\n{\"error\":\"The request took too long to arrive here.\"}";
+use farewell::Farewell;
+use inbound::{Inbound, Verdict};
+use outbound::{COLLECT, Outbound};
+use pace::Pace;
 
 /// A client connection over any transport.
 pub struct Conn<T> {
@@ -46,13 +50,23 @@ pub struct Conn<T> {
     deadlines: Deadlines,
     /// How much of the preface is still to come by which HTTP/2 begins.
     preface: usize,
-    out: Vec<u8>,
-    written: usize,
+    /// Nothing, where requests come in frames.
+    inbound: Option<Inbound>,
+    out: Outbound,
+    /// There once a request was refused.
+    farewell: Option<Box<Farewell>>,
+    refusals: Arc<dyn Refusals>,
     permit: Permit,
 }
 
 impl<T: AsRawFd> Conn<T> {
-    pub(crate) fn new(io: T, connection: Connection, limits: Limits, permit: Permit) -> Self {
+    pub(crate) fn new(
+        io: T,
+        connection: Connection,
+        limits: Limits,
+        refusals: Arc<dyn Refusals>,
+        permit: Permit,
+    ) -> Self {
         let peer = connection.peer();
         let connection = Arc::new(connection);
         let socket = SocketDigest::from_raw_fd(io.as_raw_fd());
@@ -67,11 +81,13 @@ impl<T: AsRawFd> Conn<T> {
             io,
             encryption: connection.tls().map(digest),
             preface: if connection.is_multiplexed() { PREFACE.len() } else { 0 },
+            inbound: (!connection.is_multiplexed()).then(|| Inbound::new(limits.head)),
             connection,
             digests: (Arc::new(proxy), Arc::new(socket)),
             deadlines: Deadlines::new(limits),
-            out: Vec::new(),
-            written: 0,
+            out: Outbound::new(Pace::new(limits.send_timeout, limits.min_send_rate)),
+            farewell: None,
+            refusals,
             permit,
         }
     }
@@ -85,68 +101,154 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
 
     /// Writes what was collected.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.out.len() {
-            let taken = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[self.written..]))?;
-            if taken == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += taken;
+        let drained = self.out.poll_drain(cx, &mut self.io);
+        self.paced(drained)
+    }
+
+    /// Tells the gateway of a client that does not take what it gets.
+    fn paced<R>(&self, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if let Poll::Ready(Err(error)) = &polled
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            self.connection.break_off(BrokenOff::TooSlow);
         }
-        self.out.clear();
-        self.written = 0;
-        Poll::Ready(Ok(()))
+        polled
     }
 
     /// Nothing is to be read right now: is there still time to wait?
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(self.deadlines.poll(cx, &self.connection)) {
+        let wants_body = self.inbound.as_ref().is_some_and(Inbound::is_at_body);
+        match ready!(self.deadlines.poll(cx, &self.connection, wants_body)) {
             // For Pingora this is a client that closed its connection between two requests.
             Expired::Keepalive => Poll::Ready(Ok(())),
             Expired::Head => {
                 self.permit.metrics().header_timeouts.inc();
-                // If the socket does not take it at once, the client would not have read it either.
-                match Pin::new(&mut self.io).poll_write(cx, TIMED_OUT) {
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                self.refuse(cx, Refusal::Timeout)
+            }
+            Expired::Exchange => self.broken_off(BrokenOff::Unanswered, io::ErrorKind::TimedOut),
+            Expired::Body => self.broken_off(BrokenOff::TooSlow, io::ErrorKind::TimedOut),
+        }
+    }
+
+    fn broken_off(&self, why: BrokenOff, kind: io::ErrorKind) -> Poll<io::Result<()>> {
+        self.connection.break_off(why);
+        Poll::Ready(Err(kind.into()))
+    }
+
+    /// Answers a request whose head is not acceptable. Pingora has seen nothing of it, and is told that the client left.
+    fn refuse(&mut self, cx: &mut Context<'_>, refusal: Refusal) -> Poll<io::Result<()>> {
+        self.permit.metrics().requests_refused.with_label_values(&[refusal.reason()]).inc();
+        let answer = self.refusals.answer(&Refused {
+            connection: &self.connection,
+            refusal,
+            head: self.inbound.as_ref().map_or(&[], Inbound::head),
+            duration: self.deadlines.elapsed(),
+        });
+        self.out.collect(&answer);
+        self.farewell = Some(Box::new(Farewell::new()));
+        self.poll_farewell(cx)
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let said = self.out.poll_drain(cx, &mut self.io);
+        let Some(farewell) = &mut self.farewell else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(farewell.poll(cx, &mut self.io, &said));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads requests, each in its turn.
+    fn poll_requests(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.farewell.is_some() {
+            return self.poll_farewell(cx);
+        }
+        loop {
+            let phase = self.connection.phase();
+            let Some(inbound) = &mut self.inbound else {
+                return self.poll_frames(cx, buf);
+            };
+            let mut verdict = inbound.give(buf, phase);
+            if verdict == Verdict::Held {
+                if phase == Phase::Tunnel {
+                    return Pin::new(&mut self.io).poll_read(cx, buf);
+                }
+                if inbound.is_full() {
+                    return self.poll_rest(cx, phase);
+                }
+                let wants_body = inbound.is_at_body();
+                let Poll::Ready(read) = inbound.poll_take(cx, &mut self.io, buf) else {
+                    return self.poll_rest(cx, phase);
+                };
+                verdict = match read {
+                    Ok((read, verdict)) if read > 0 => {
+                        if wants_body {
+                            self.deadlines.body_moves(read);
+                        }
+                        verdict
+                    }
+                    result => return Poll::Ready(self.ended(result.map(drop))),
+                };
+            }
+            if inbound.has_begun() {
+                self.connection.enter(Phase::Head);
+                self.deadlines.begun();
+            }
+            match verdict {
+                Verdict::Given => return Poll::Ready(Ok(())),
+                Verdict::Held => {}
+                Verdict::Refused(refusal) => return self.refuse(cx, refusal),
+                Verdict::Malformed => {
+                    return self.broken_off(BrokenOff::Malformed, io::ErrorKind::InvalidData);
                 }
             }
-            Expired::Exchange => {
-                self.connection.give_up();
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        }
+    }
+
+    /// Reads frames of HTTP/2.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buf) {
+            Poll::Pending => self.poll_rest(cx, self.connection.phase()),
+            Poll::Ready(result) => {
+                if self.preface > 0 {
+                    self.preface = self.preface.saturating_sub(buf.filled().len() - before);
+                    if self.preface == 0 {
+                        self.deadlines.begun();
+                    }
+                }
+                Poll::Ready(self.ended(result))
             }
         }
+    }
+
+    /// Many clients leave TLS without a word; between two requests nothing is lost by it.
+    fn ended(&self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.is_waiting() => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Nothing comes at the moment.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
+        match phase {
+            Phase::Tunnel => return Poll::Pending,
+            Phase::Idle | Phase::Multiplexed if self.out.is_empty() => {
+                self.out.rest();
+                if let Some(inbound) = &mut self.inbound {
+                    inbound.rest();
+                }
+            }
+            Phase::Idle | Phase::Head | Phase::Exchange | Phase::Multiplexed => {}
+        }
+        self.poll_time(cx)
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Conn<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        if let Poll::Ready(result) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            let read = buf.filled().len() - before;
-            if read > 0 && this.connection.phase() == Phase::Idle {
-                this.connection.enter(Phase::Head);
-                this.deadlines.begun();
-            } else if this.preface > 0 {
-                this.preface = this.preface.saturating_sub(read);
-                if this.preface == 0 {
-                    this.deadlines.begun();
-                }
-            }
-            // Many clients leave TLS without a word; between two requests nothing is lost by it.
-            return Poll::Ready(match result {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && this.is_waiting() => Ok(()),
-                result => result,
-            });
-        }
-        match this.connection.phase() {
-            Phase::Tunnel => Poll::Pending,
-            Phase::Idle | Phase::Multiplexed if this.out.is_empty() => {
-                this.out = Vec::new();
-                this.poll_time(cx)
-            }
-            Phase::Idle | Phase::Head | Phase::Exchange | Phase::Multiplexed => this.poll_time(cx),
-        }
+        self.get_mut().poll_requests(cx, buf)
     }
 }
 
@@ -157,19 +259,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Conn<T> {
             if !this.out.is_empty() {
                 ready!(this.poll_drain(cx))?;
             }
-            this.out = Vec::new();
+            this.out.rest();
+            // A tunnel has limits of its own.
             return Pin::new(&mut this.io).poll_write(cx, buf);
         }
-        if this.out.len() + buf.len() > COLLECT {
+        if !this.out.has_room_for(buf.len()) {
             ready!(this.poll_drain(cx))?;
         }
         if buf.len() >= COLLECT {
-            return Pin::new(&mut this.io).poll_write(cx, buf);
+            let written = this.out.poll_write(cx, &mut this.io, buf);
+            return this.paced(written);
         }
-        if this.out.capacity() == 0 {
-            this.out.reserve_exact(COLLECT);
-        }
-        this.out.extend_from_slice(buf);
+        this.out.collect(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -189,7 +290,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Conn<T> {
 #[async_trait]
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Conn<T> {
     async fn shutdown(&mut self) {
-        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+        if self.inbound.as_ref().is_some_and(Inbound::is_unread) {
+            self.farewell.get_or_insert_with(|| Box::new(Farewell::new()));
+            drop(poll_fn(|cx| self.poll_farewell(cx)).await);
+        } else if let Err(error) = AsyncWriteExt::shutdown(self).await {
             log::debug!("a connection was closed before its end was sent: {error}");
         }
     }

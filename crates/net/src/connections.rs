@@ -1,12 +1,16 @@
 //! How many connections are open, how many may be, and when the last one has gone.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwall_core::metrics::ConnectionMetrics;
 use tokio::sync::{Notify, watch};
+
+use crate::Limits;
+use crate::crowd::{Address, Crowd};
 
 /// The open connections of a server, over all its listeners. Cloning gives the same count.
 #[derive(Debug, Clone)]
@@ -16,6 +20,7 @@ pub struct Connections(Arc<Count>);
 struct Count {
     open: AtomicUsize,
     closed: Notify,
+    crowd: Crowd,
     metrics: ConnectionMetrics,
     /// Turns true when the time of every connection that speaks HTTP is over. Tunnels have tasks of their own.
     cut: watch::Sender<bool>,
@@ -23,7 +28,11 @@ struct Count {
 
 /// One connection's place in the count. It moves with the stream, into a tunnel too.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Count>);
+pub(crate) struct Permit {
+    count: Arc<Count>,
+    /// Whose connection it is, where that is counted.
+    address: Option<Address>,
+}
 
 impl Connections {
     /// No connection yet.
@@ -31,6 +40,7 @@ impl Connections {
         Self(Arc::new(Count {
             open: AtomicUsize::new(0),
             closed: Notify::new(),
+            crowd: Crowd::new(),
             metrics,
             cut: watch::Sender::new(false),
         }))
@@ -82,21 +92,42 @@ impl Connections {
         }
         self.0.metrics.open.inc();
         self.0.metrics.accepted.inc();
-        Some(Permit(self.0.clone()))
+        Some(Permit { count: self.0.clone(), address: None })
     }
 }
 
 impl Permit {
     pub(crate) fn metrics(&self) -> &ConnectionMetrics {
-        &self.0.metrics
+        &self.count.metrics
+    }
+
+    /// Counts it as one of this address, unless that has as many as it may have.
+    ///
+    /// The last tenth of all places is for addresses that have fewer than are free. However many share in an attack,
+    /// there are as many places left for somebody new as each of them holds.
+    pub(crate) fn belongs_to(&mut self, client: IpAddr, limits: &Limits) -> bool {
+        let free = limits.max_connections.saturating_sub(self.count.open.load(Ordering::Relaxed));
+        let is_crowded = free < limits.max_connections / 10;
+        // The place of the one that is asking was free before.
+        let most = if is_crowded { free + 1 } else { usize::MAX }.min(limits.max_connections_per_address);
+        let address = Address::of(client);
+        if !self.count.crowd.enter(address, most) {
+            self.count.metrics.refused_of_address.inc();
+            return false;
+        }
+        self.address = Some(address);
+        true
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.metrics.open.dec();
-        if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.closed.notify_waiters();
+        if let Some(address) = self.address {
+            self.count.crowd.leave(address);
+        }
+        self.count.metrics.open.dec();
+        if self.count.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.count.closed.notify_waiters();
         }
     }
 }
@@ -125,6 +156,38 @@ mod tests {
         assert_eq!(connections.open(), 1, "the other one is done");
         connections.cut();
         connections.drained().await;
+    }
+
+    /// Each of many addresses takes as many connections as it gets, and then somebody comes for the first time.
+    #[tokio::test]
+    async fn a_crowd_leaves_room_for_the_next_one() {
+        for (attackers, per_address) in [(1, 1000), (1, 100_000), (50, 1000), (2000, 1000)] {
+            let metrics = Metrics::new().unwrap().connections();
+            let connections = Connections::new(metrics.clone());
+            let limits = Limits {
+                max_connections: 5000,
+                max_connections_per_address: per_address,
+                ..Limits::default()
+            };
+            let mut held = Vec::new();
+            for round in 0..5000 / attackers + 1 {
+                for attacker in 0..attackers {
+                    let address = IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + attacker as u32));
+                    let Some(mut permit) = connections.admit(limits.max_connections) else { continue };
+                    if permit.belongs_to(address, &limits) {
+                        held.push(permit);
+                    } else {
+                        assert!(round > 0, "everybody gets one");
+                    }
+                }
+            }
+            for guest in 0..3 {
+                let mut permit = connections.admit(limits.max_connections).unwrap();
+                let address = IpAddr::from([192, 0, 2, guest]);
+                assert!(permit.belongs_to(address, &limits), "{attackers} have {}", held.len());
+            }
+            assert!(metrics.refused_of_address.get() > 0);
+        }
     }
 
     #[tokio::test]

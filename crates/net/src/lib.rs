@@ -12,6 +12,7 @@ mod address;
 mod arrival;
 mod conn;
 mod connections;
+mod crowd;
 mod handshake;
 mod listener;
 mod preface;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwall::error::Failure;
+use headwall::front::Refusal;
 use headwall_testkit::{Authority, Gateway, Origin, WebSocketEcho, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -231,6 +232,7 @@ fn the_table_of_reasons_is_complete() {
         Failure::Internal,
     ];
     let mut real = reasons_in_code();
+    real.extend(Refusal::ALL.map(|refusal| (refusal.reason().to_owned(), refusal.status().as_u16())));
     real.extend(failures.map(|failure| (failure.reason().to_owned(), failure.status().as_u16())));
     // The words of `Error` itself, whose statuses stand beside them in that file.
     // So is a word that stands with whatever status another server has chosen.

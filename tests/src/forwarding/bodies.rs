@@ -1,7 +1,9 @@
 //! Bodies are streamed both ways: of any size, and while they are still coming.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use headwall_testkit::{Drain, Echo, Feeds, Filler, Origin, Response, Seen, within};
+use headwall_testkit::{Drain, Echo, Feeds, Filler, Gateway, Origin, Response, Seen, within};
 
 use super::in_front_of;
 
@@ -30,11 +32,24 @@ async fn a_body_arrives_as_it_was_sent() {
     assert_eq!(seen.header_values("transfer-encoding"), ["chunked"]);
 }
 
+async fn for_large_bodies(server: SocketAddr) -> Gateway {
+    Gateway::config(
+        r#"
+        limits: { max_body_size: 20m }
+        sites: [{ routes: [{ api: { upstream: app } }] }]
+        upstreams: { app: { servers: ["${APP}"] } }
+        "#,
+    )
+    .variable("APP", server)
+    .start()
+    .await
+}
+
 #[tokio::test]
 async fn twenty_mebibytes_go_up_while_they_are_being_sent() {
     let drain = Drain::new();
     let origin = Origin::builder().route("/upload", drain.clone()).start().await;
-    let gateway = in_front_of(origin.address()).await;
+    let gateway = for_large_bodies(origin.address()).await;
     let (feed, call) = gateway.client().post("/upload", "").streamed();
     let reply = tokio::spawn(call.send());
     let piece = Bytes::from(vec![b'.'; MIB as usize]);
@@ -53,7 +68,7 @@ async fn twenty_mebibytes_go_up_while_they_are_being_sent() {
 async fn twenty_mebibytes_of_announced_length_go_up() {
     let drain = Drain::new();
     let origin = Origin::builder().route("/upload", drain.clone()).start().await;
-    let gateway = in_front_of(origin.address()).await;
+    let gateway = for_large_bodies(origin.address()).await;
     let call = gateway.client().post("/upload", "").filled(20 * MIB).header("content-length", "20971520");
     call.send().await.assert_status(200).assert_text("{\"received\":20971520}");
     assert_eq!(origin.requests()[0].header_values("content-length"), ["20971520"]);

@@ -57,7 +57,7 @@ pub struct Limits {
     /// Default: `10s`.
     #[garde(custom(more_than_nothing))]
     pub handshake_timeout: Duration,
-    /// The longest pause between two reads of a request's body. Default: `60s`.
+    /// The longest pause between two reads of a request's body; the answer is 408. Default: `30s`.
     #[garde(custom(more_than_nothing))]
     pub body_timeout: Duration,
     /// The longest pause between two writes of a response. Default: `60s`.
@@ -78,6 +78,42 @@ pub struct Limits {
     /// The most bytes of a request's first line; the answer is 414. Default: `8k`.
     #[garde(custom(a_head))]
     pub max_request_line: Size,
+    /// The least that a client has to send of a request's body in a second, counted over each `body_timeout` of
+    /// waiting for it; the answer is 408. `0` is any. Default: `256`.
+    #[garde(skip)]
+    pub min_body_rate: Size,
+    /// The least that a client has to take of a response in a second, counted over each `send_timeout` of waiting for
+    /// it. `0` is any. Default: `256`.
+    #[garde(skip)]
+    pub min_send_rate: Size,
+    /// The most bytes of a request's body, where no `body_limit` says otherwise; the answer is 413. Default: `10m`.
+    #[garde(skip)]
+    pub max_body_size: Size,
+    /// The most requests on one HTTP/1 connection; the last answer says that it is. Default: `1000`.
+    #[garde(range(min = 1))]
+    pub max_requests_per_connection: u32,
+    /// The most connections at a time of one address, which is an IPv4 address or the /64 of an IPv6 address. No address
+    /// gets more than there are places free either, so that a full server has room for the next client. Trusted
+    /// proxies are not counted. Default: `1000`.
+    #[garde(range(min = 1))]
+    pub max_connections_per_address: u32,
+    /// What becomes of header fields with an underscore in their name, which some apps take for a hyphen: `drop`, `allow`
+    /// or `refuse` (400). Default: `drop`.
+    #[garde(skip)]
+    pub underscore_headers: UnderscoreHeaders,
+}
+
+/// What becomes of header fields with an underscore in their name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnderscoreHeaders {
+    /// They are taken out of the request.
+    #[default]
+    Drop,
+    /// They are passed on.
+    Allow,
+    /// The request is answered with 400.
+    Refuse,
 }
 
 /// The log of requests.
@@ -161,13 +197,19 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_secs(60),
             max_connections: 10_000,
             max_concurrent_streams: 100,
             max_header_size: Size::from_kib(32),
             max_header_count: 100,
             max_request_line: Size::from_kib(8),
+            min_body_rate: Size::from_bytes(256),
+            min_send_rate: Size::from_bytes(256),
+            max_body_size: Size::from_kib(10 * 1024),
+            max_requests_per_connection: 1_000,
+            max_connections_per_address: 1_000,
+            underscore_headers: UnderscoreHeaders::default(),
         }
     }
 }

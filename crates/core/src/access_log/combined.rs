@@ -14,7 +14,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
     out.extend_from_slice(b" [");
     time(out, record)?;
     out.extend_from_slice(b"] \"");
-    escape(out, record.method.as_str())?;
+    escape(out, record.method)?;
     out.push(b' ');
     escape(out, &record.uri)?;
     write!(out, " {}\" {} {} \"", protocol(record.version), record.status, record.bytes_sent)?;

@@ -18,7 +18,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
     line.key("client");
     write!(line.0, "\"{}\"", record.client)?;
     line.maybe("user", record.user)?;
-    line.text("method", record.method.as_str())?;
+    line.text("method", record.method)?;
     line.text("scheme", record.scheme)?;
     line.maybe("host", record.host)?;
     line.text("uri", &record.uri)?;

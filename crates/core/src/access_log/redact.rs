@@ -36,7 +36,7 @@ pub fn is_redacted(name: &str) -> bool {
 }
 
 /// The URL with the values of secret-looking parameters replaced. Borrowed when there are none.
-pub(super) fn uri(uri: &str) -> Cow<'_, str> {
+pub(crate) fn uri(uri: &str) -> Cow<'_, str> {
     let Some((path, query)) = uri.split_once('?') else {
         return Cow::Borrowed(uri);
     };

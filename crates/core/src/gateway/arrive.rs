@@ -3,17 +3,16 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use bytes::Bytes;
 use headwall_route::normalise as normal_path;
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{StatusCode, Uri};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::{Exchange, Settings};
+use super::{Exchange, Settings, UnderscoreHeaders, exchange};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
-use crate::{Action, Error, LocalReply, Service};
+use crate::{Action, Error, LocalReply, Service, front};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -30,16 +29,21 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
         }
         None => cx.arrive_from(peer_of(session), secure),
     }
+    let is_last = cx
+        .connection
+        .as_ref()
+        .is_some_and(|connection| connection.count_request() >= settings.max_requests_per_connection);
     // Never switch keep-alive back on: where Pingora has switched it off, framing was in doubt.
     if session.get_keepalive().is_some() {
         // With a connection of ours the stream keeps the time, so Pingora needs no timer: 0 means none.
         let seconds = if cx.connection.is_some() { 0 } else { settings.keepalive_timeout.as_secs().max(1) };
-        session.set_keepalive(Some(seconds));
+        session.set_keepalive((!is_last).then_some(seconds));
     }
     session.set_read_timeout(Some(settings.body_timeout));
     session.set_write_timeout(Some(settings.send_timeout));
     session.set_total_drain_timeout(Some(DRAIN));
     cx.learn(session.req_header(), &settings.trusted_proxies, settings.forwarded);
+    cx.limit_body(settings.max_body_size);
 }
 
 /// Finds out what becomes of the request.
@@ -48,10 +52,15 @@ pub(super) async fn decide<S: Service>(
     exchange: &mut Exchange<S>,
 ) -> Result<Action, Error> {
     let Exchange { current, cx } = exchange;
-    // HTTP/2 bounds its header list itself.
-    let raw_head = if session.is_http2() { Bytes::new() } else { session.to_h1_raw() };
+    // Where no stream of ours has looked at the head before Pingora, it is looked at now.
+    let unseen = cx.connection.is_none() && !session.is_http2();
+    if unseen && let Err(refusal) = front::check(&session.to_h1_raw(), current.settings.head) {
+        let reply = LocalReply::error(refusal.status(), refusal.reason()).message(refusal.sentence());
+        session.set_keepalive(None);
+        return Ok(Action::Reply(reply));
+    }
     let header = session.req_header_mut();
-    if let Err(reply) = check(header, &raw_head, &current.settings) {
+    if let Err(reply) = check(header, &current.settings) {
         return Ok(Action::Reply(*reply));
     }
     // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
@@ -60,8 +69,20 @@ pub(super) async fn decide<S: Service>(
         Ok(()) => current.service.call(&mut req, cx).await,
         Err(reply) => Ok(Action::Reply(*reply)),
     };
+    let action = match action {
+        Ok(Action::Forward(_)) if announced_length(&req) > cx.body_limit() => {
+            Ok(Action::Reply(exchange::too_large()))
+        }
+        action => action,
+    };
     *session.req_header_mut() = req.into();
     action.map_err(|source| Error::said_by("service", source))
+}
+
+/// How long the body is, as far as the head says so. A chunked one is counted on its way.
+fn announced_length(req: &RequestHead) -> u64 {
+    let length = req.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 /// Where the other end is, when no accept loop of ours has told.
@@ -70,37 +91,31 @@ fn peer_of(session: &Session) -> std::net::SocketAddr {
     inet.copied().unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-/// Refuses a head that is too large, that names no host where HTTP/1.1 demands one (RFC 9112, 3.2), or that says twice how
-/// long its body is.
-fn check(req: &RequestHeader, raw_head: &[u8], settings: &Settings) -> Result<(), Box<LocalReply>> {
+/// Refuses what the head of an HTTP/1 request cannot be any more when it comes here, but that of an HTTP/2 request can,
+/// and takes out what an app might take for something else.
+fn check(req: &mut RequestHeader, settings: &Settings) -> Result<(), Box<LocalReply>> {
     let refuse = |status, reason| Err(Box::new(LocalReply::error(status, reason)));
     if !req.raw_path_is_utf8() {
         return Err(invalid_path("it is not UTF-8"));
     }
-    if req.raw_path().len() > settings.max_request_line {
+    if req.raw_path().len() > settings.head.max_request_line {
         return refuse(StatusCode::URI_TOO_LONG, "request_line_too_long");
     }
-    if raw_head.len() > settings.max_header_size || req.headers.len() > settings.max_header_count {
+    if req.headers.len() > settings.head.max_header_count {
         return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large");
     }
-    if req.version == http::Version::HTTP_11 && !req.headers.contains_key(http::header::HOST) {
-        return refuse(StatusCode::BAD_REQUEST, "missing_host");
+    let underscored = |name: &HeaderName| name.as_str().as_bytes().contains(&b'_');
+    if settings.underscore_headers == UnderscoreHeaders::Allow || !req.headers.keys().any(underscored) {
+        return Ok(());
     }
-    // Whoever goes by the other length sees another request (RFC 9112, 6.1).
-    if req.headers.contains_key(TRANSFER_ENCODING) && has_content_length(raw_head) {
-        let reply = LocalReply::error(StatusCode::BAD_REQUEST, "ambiguous_length");
-        return Err(Box::new(
-            reply.message("The request has both a Content-Length and a Transfer-Encoding."),
-        ));
+    if settings.underscore_headers == UnderscoreHeaders::Refuse {
+        return refuse(StatusCode::BAD_REQUEST, "underscore_header");
+    }
+    let names: Vec<_> = req.headers.keys().filter(|name| underscored(name)).cloned().collect();
+    for name in &names {
+        req.remove_header(name);
     }
     Ok(())
-}
-
-/// Looks into what was sent, because Pingora takes the Content-Length away where it goes by the Transfer-Encoding.
-fn has_content_length(raw_head: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-length:";
-    let starts = |line: &[u8]| line.get(..NAME.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAME));
-    raw_head.split(|byte| *byte == b'\n').any(starts)
 }
 
 /// Brings the path into the one form that is matched and forwarded.

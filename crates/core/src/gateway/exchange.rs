@@ -1,7 +1,7 @@
 //! The exchange with an upstream: attempts, bodies, responses.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
@@ -9,6 +9,7 @@ use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
+use tokio::time::timeout;
 
 use super::exit;
 use crate::context::Running;
@@ -22,7 +23,12 @@ use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
 const DECIDED: ErrorType = ErrorType::Custom("decided");
 
 /// The request is to go to an upstream.
-pub(super) async fn begin(session: &mut Session, cx: &mut Context, forward: Arc<Forward>) -> Result<()> {
+pub(super) async fn begin(
+    session: &mut Session,
+    cx: &mut Context,
+    forward: Arc<Forward>,
+    body_timeout: Duration,
+) -> Result<()> {
     let req = session.req_header_mut();
     // No service has taken the upgrade on, so it is not offered to the upstream either (RFC 9110, 7.8).
     if req.headers.contains_key(UPGRADE) {
@@ -30,23 +36,29 @@ pub(super) async fn begin(session: &mut Session, cx: &mut Context, forward: Arc<
     }
     cx.forward = Some(forward);
     if cx.entered.iter().any(|route| route.has(Phases::WHOLE_REQUEST_BODY)) {
-        Box::pin(read_ahead(session, cx)).await?;
+        Box::pin(read_ahead(session, cx, body_timeout)).await?;
     }
     Ok(())
 }
 
 /// Reads the request's body into the buffer that Pingora keeps for a second attempt, and shows it to the filters.
-async fn read_ahead(session: &mut Session, cx: &mut Context) -> Result<()> {
+async fn read_ahead(session: &mut Session, cx: &mut Context, body_timeout: Duration) -> Result<()> {
     let req = session.req_header_mut();
     if req.remove_header(&EXPECT).is_some() && req.version == Version::HTTP_11 {
         session.write_continue_response().await?;
     }
     session.enable_retry_buffering();
-    while session.read_request_body().await.map_err(|error| error.into_down())?.is_some() {
-        if session.as_ref().retry_buffer_truncated() {
-            let reply = LocalReply::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
-            cx.verdict.reply = Some(Box::new(reply));
-            return Err(PingoraError::new_in(DECIDED));
+    let mut length = 0;
+    // Pingora keeps no time for the body of an HTTP/2 request.
+    while let Some(piece) = timeout(body_timeout, session.read_request_body())
+        .await
+        .map_err(|_| PingoraError::new(ErrorType::ReadTimedout))
+        .and_then(|read| read)
+        .map_err(|error| error.into_down())?
+    {
+        length += piece.len() as u64;
+        if session.as_ref().retry_buffer_truncated() || length > cx.body_limit() {
+            return Err(decided_on(cx, too_large()));
         }
     }
     let mut body = session.as_ref().get_retry_buffer();
@@ -61,6 +73,7 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
         return Err(decided(cx, Error::Exchange(Failure::Internal)));
     };
     cx.attempts.made += 1;
+    (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
     let upstream = &forward.upstream;
     let peer = match upstream.inner().peer(session.req_header(), cx).await {
         Ok(peer) => peer,
@@ -166,10 +179,31 @@ pub(super) fn interrupted(
     error
 }
 
+/// Gives up a client of HTTP/2 that sends its body in crumbs. The stream below carries other requests too, so it is seen
+/// here; time in which the upstream takes nothing counts as well, but at such a pace that makes no difference.
+pub(super) fn keep_pace(cx: &mut Context, bytes: usize, window: Duration, rate: u64) -> Result<()> {
+    if cx.request_line().version < Version::HTTP_2 {
+        return Ok(());
+    }
+    let (since, moved) = cx.attempts.pace.get_or_insert_with(|| (Instant::now(), 0));
+    *moved += bytes as u64;
+    if since.elapsed() < window {
+        return Ok(());
+    }
+    let is_too_slow = u128::from(*moved) * 1000 < u128::from(rate) * window.as_millis();
+    cx.attempts.pace = None;
+    if is_too_slow { Err(decided(cx, Error::Exchange(Failure::ClientTimeout))) } else { Ok(()) }
+}
+
 /// A piece of the request's body is on its way to the upstream.
 pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     if end {
+        cx.attempts.asked = true;
         await_answer(cx);
+    }
+    cx.attempts.body += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+    if cx.attempts.body > cx.body_limit() {
+        return Err(decided_on(cx, too_large()));
     }
     if let Some(body) = &cx.whole_body {
         // The filters have seen it, and this is what they have made of it.
@@ -188,10 +222,7 @@ fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
         let route = cx.entered[index].clone();
         match route.request_body(piece, end, cx) {
             Ok(Flow::Continue) => {}
-            Ok(Flow::Reply(reply)) => {
-                cx.verdict.reply = Some(Box::new(reply));
-                return Err(PingoraError::new_in(DECIDED));
-            }
+            Ok(Flow::Reply(reply)) => return Err(decided_on(cx, reply)),
             Err(error) => return Err(decided(cx, error)),
         }
     }
@@ -233,6 +264,17 @@ pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bo
 
 pub(crate) fn attempts_are_left(cx: &Context) -> bool {
     cx.forward.as_ref().is_some_and(|forward| cx.attempts.made < forward.attempts)
+}
+
+/// The answer to a body that is larger than it may be.
+pub(super) fn too_large() -> LocalReply {
+    LocalReply::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+}
+
+/// Keeps a reply for `fail_to_proxy`, and gives Pingora an error that stands for it.
+fn decided_on(cx: &mut Context, reply: LocalReply) -> Box<PingoraError> {
+    cx.verdict.reply = Some(Box::new(reply));
+    PingoraError::new_in(DECIDED)
 }
 
 /// Keeps an error for `fail_to_proxy`, which turns it into a reply, and gives Pingora one that stands for it.

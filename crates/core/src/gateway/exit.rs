@@ -8,7 +8,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::{Exchange, exchange};
 use crate::access_log::Record;
-use crate::connection::Phase;
+use crate::connection::{BrokenOff, Phase};
 use crate::error::Failure;
 use crate::head::{ResponseHead, blank_response};
 use crate::reply::{Body, BodyStream, Representation};
@@ -178,9 +178,17 @@ async fn drain(session: &mut Session) {
 
 /// What Pingora's error means, given what the stream has done on our behalf.
 pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
-    match &cx.connection {
-        Some(connection) if connection.has_given_up() => Failure::ReadTimeout,
-        Some(_) | None => Failure::of(error),
+    match cx.connection.as_ref().map(|connection| connection.broken_off()) {
+        Some(BrokenOff::Unanswered) => Failure::ReadTimeout,
+        Some(BrokenOff::TooSlow) => Failure::ClientTimeout,
+        Some(BrokenOff::Malformed) => Failure::InvalidRequest,
+        Some(BrokenOff::Not) | None => {
+            let failure = Failure::of(error);
+            // The upstream cannot answer what it has not been asked yet. HTTP/2 has no other clock for an upload that
+            // stops, because no hook is called then.
+            let is_clients = failure == Failure::ReadTimeout && !cx.attempts.asked;
+            if is_clients { Failure::ClientTimeout } else { failure }
+        }
     }
 }
 

@@ -81,6 +81,8 @@ struct Asked {
 async fn ask<S>(gateway: &Gateway<S>, session: &mut Session, cx: &mut Context) -> Result<Asked> {
     loop {
         let mut peer = exchange::next_peer(session, cx).await?;
+        // A handshake is all there is to ask.
+        cx.attempts.asked = true;
         // WebSocket over HTTP/2 is another protocol (RFC 8441).
         peer.options.alpn = ALPN::H1;
         let (mut origin, reused) = match gateway.connector().get_http_session(&*peer).await {
