@@ -3,8 +3,8 @@
 //! `X-Real-IP`, `X-Forwarded-For`, `-Proto` and `-Host`, and RFC 7239 `Forwarded` on request. What a client says of
 //! itself in them is replaced, unless its address is a trusted proxy's: then `X-Forwarded-For` is appended to and the
 //! others are kept. Who has shown a certificate in the TLS handshake is named in `Client-Cert` (RFC 9440),
-//! `X-Client-Cert-Subject` and `-Fingerprint`, and nobody else can put these there. Hop-by-hop headers of a request are dropped by Pingora's request policy (RFC 9110, 7.6.1), those of a
-//! response here.
+//! `X-Client-Cert-Subject` and `-Fingerprint`; besides us, only a trusted proxy can put these there. Hop-by-hop headers of
+//! a request are dropped by Pingora's request policy (RFC 9110, 7.6.1), those of a response here.
 
 use std::net::IpAddr;
 

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwall_config::{
-    AccessLogFormat, Config, HttpsRedirect, ListenAddress, LogOutput, Report, Route as RouteConfig,
-    Site as SiteConfig, Slot,
+    AccessLogFormat, Config, HttpsRedirect, LogOutput, Report, Route as RouteConfig, Site as SiteConfig, Slot,
 };
 use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
 use headwall_core::client::TrustedProxies;
@@ -60,7 +59,7 @@ pub(crate) struct Assembled {
 
 /// Builds everything that a config names. Every module that cannot be built is in the error.
 ///
-/// `https` is the port of the first listener that speaks TLS, where it is known better than from the config.
+/// `https` is the port of the first listener that speaks TLS, as it was bound. Where nothing is served it does not matter.
 pub(crate) fn assemble(
     config: &Config,
     modules: &Modules,
@@ -77,7 +76,7 @@ pub(crate) fn assemble(
         warm_up: Vec::new(),
         accord: Accord::default(),
         errors: Vec::new(),
-        https: https.or_else(|| https_port(config)).unwrap_or(443),
+        https: https.unwrap_or(443),
     };
     let upstreams = work.upstreams();
     let sites: Vec<_> = config.sites.iter().map(|site| work.site(site)).collect();
@@ -204,14 +203,6 @@ impl Assembly<'_> {
             }
         }
     }
-}
-
-/// The port of the first listener that speaks TLS.
-fn https_port(config: &Config) -> Option<u16> {
-    config.listeners.iter().filter(|listener| listener.tls).find_map(|listener| match listener.address {
-        ListenAddress::Tcp(address) => Some(address.port()),
-        ListenAddress::Unix(_) => None,
-    })
 }
 
 /// The proxies whose word is taken.
