@@ -57,24 +57,30 @@ impl Checks {
 mod tests {
     use std::sync::mpsc;
 
+    use tokio::task::JoinHandle;
+
     use super::*;
+
+    /// A check that has begun, and goes on until it is told.
+    async fn begun(checks: &Arc<Checks>) -> (JoinHandle<Result<bool, Busy>>, mpsc::Sender<()>) {
+        let (go, wait) = mpsc::channel::<()>();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let checks = checks.clone();
+        let running = tokio::spawn(async move {
+            let check = move || {
+                started.send(()).unwrap();
+                wait.recv().is_ok()
+            };
+            checks.run(check).await
+        });
+        has_started.await.unwrap();
+        (running, go)
+    }
 
     #[tokio::test]
     async fn beyond_the_queue_a_check_is_sent_away() {
         let checks = Arc::new(Checks::new(1, 1));
-        let (go, wait) = mpsc::channel::<()>();
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let first = tokio::spawn({
-            let checks = checks.clone();
-            async move {
-                let check = move || {
-                    started.send(()).unwrap();
-                    wait.recv().is_ok()
-                };
-                checks.run(check).await
-            }
-        });
-        has_started.await.unwrap();
+        let (first, go) = begun(&checks).await;
         let second = tokio::spawn({
             let checks = checks.clone();
             async move { checks.run(|| false).await }
@@ -91,19 +97,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_leaves_does_not_free_the_place_of_its_check() {
         let checks = Arc::new(Checks::new(1, 0));
-        let (go, wait) = mpsc::channel::<()>();
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let gone = tokio::spawn({
-            let checks = checks.clone();
-            async move {
-                let check = move || {
-                    started.send(()).unwrap();
-                    wait.recv().is_ok()
-                };
-                checks.run(check).await
-            }
-        });
-        has_started.await.unwrap();
+        let (gone, go) = begun(&checks).await;
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
         assert_eq!(checks.run(|| true).await, Err(Busy), "the check goes on");
