@@ -71,9 +71,9 @@ impl Guard {
     }
 
     /// The attempt that this request is here, if it is one.
-    fn attempt<'a>(&self, cx: &'a Context) -> Option<&'a Arc<Attempt>> {
+    fn attempt(&self, cx: &Context) -> Option<Arc<Attempt>> {
         let Attempts(attempts) = cx.extensions().get()?;
-        attempts.iter().find(|attempt| attempt.is_at(&self.0))
+        attempts.iter().find(|attempt| attempt.is_at(&self.0)).cloned()
     }
 }
 
@@ -102,11 +102,11 @@ impl Filter for Guard {
         }
     }
 
-    fn request_body(&self, body: &mut Option<Bytes>, _: bool, cx: &mut Context) -> Result<Flow, BoxError> {
+    async fn whole_request_body(&self, body: &mut Bytes, cx: &mut Context) -> Result<Flow, BoxError> {
         let (Some(field), Some(attempt)) = (&self.0.account, self.attempt(cx)) else {
             return Ok(Flow::Continue);
         };
-        let name = match self.account(field, body.as_deref().unwrap_or_default()) {
+        let name = match self.account(field, body) {
             Ok(Some(name)) => name,
             Ok(None) => {
                 self.0.report.unnamed.inc();
