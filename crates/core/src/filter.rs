@@ -40,7 +40,8 @@ pub trait Filter: Send + Sync + 'static {
         Ok(Flow::Continue)
     }
 
-    /// With all of the request's body, before an upstream hears of the request. May change it, wait, or answer.
+    /// With all of the request's body, before an upstream hears of the request. May change it, wait, or answer. A
+    /// `Content-Length` is set to what has become of it.
     ///
     /// At most 64 KiB are read; a longer body is answered with 413. A service that answers by itself reads no body, and
     /// this is not called. Needs [`Phases::WHOLE_REQUEST_BODY`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
@@ -62,7 +62,14 @@ async fn read_ahead(session: &mut Session, cx: &mut Context, body_timeout: Durat
         }
     }
     let body = session.as_ref().get_retry_buffer().unwrap_or_default();
-    cx.whole_body = Some(show_whole(cx, body).await?);
+    let before = body.len();
+    let body = show_whole(cx, body).await?;
+    let after = body.as_ref().map_or(0, Bytes::len);
+    let req = session.req_header_mut();
+    if after != before && req.headers.contains_key(CONTENT_LENGTH) {
+        req.insert_header(CONTENT_LENGTH, after)?;
+    }
+    cx.whole_body = Some(body);
     Ok(())
 }
 
