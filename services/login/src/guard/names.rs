@@ -18,7 +18,7 @@ pub(super) enum Names {
     },
     /// With a secret that several Headwalls have, and Redis does not: names are easily guessed, so who can read what is kept
     /// there must not be able to try them.
-    Common(hmac::Key),
+    Common(Box<hmac::Key>),
 }
 
 /// What is digested with a common secret begins with its kind, so that no name passes for a pair.
@@ -37,7 +37,7 @@ impl Names {
 
     /// Names that have the same keys wherever this secret is.
     pub(super) fn common(secret: &Secret) -> Self {
-        Self::Common(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+        Self::Common(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())))
     }
 
     /// The key of an account. What names no account is one account of its own, the one with the empty name: whoever finds
