@@ -28,8 +28,9 @@ pub trait Filter: Send + Sync + 'static {
     /// Which hooks this filter has.
     ///
     /// Asked once, when the route is built. The default is every hook that costs nothing to offer, that is all but
-    /// the bodies: a filter that overrides [`request_body`](Self::request_body) or
-    /// [`response_body`](Self::response_body) must say so here. Naming fewer hooks saves their calls.
+    /// the bodies: a filter that overrides [`whole_request_body`](Self::whole_request_body),
+    /// [`request_body`](Self::request_body) or [`response_body`](Self::response_body) must say so here. Naming fewer
+    /// hooks saves their calls.
     fn phases(&self) -> Phases {
         Phases::HEADS
     }
@@ -39,7 +40,19 @@ pub trait Filter: Send + Sync + 'static {
         Ok(Flow::Continue)
     }
 
+    /// With all of the request's body, before an upstream hears of the request. May change it, wait, or answer. A
+    /// `Content-Length` is set to what has become of it.
+    ///
+    /// At most 64 KiB are read; a longer body is answered with 413. A service that answers by itself reads no body, and
+    /// this is not called. Needs [`Phases::WHOLE_REQUEST_BODY`].
+    async fn whole_request_body(&self, _body: &mut Bytes, _cx: &mut Context) -> Result<Flow, BoxError> {
+        Ok(Flow::Continue)
+    }
+
     /// Before the head of the response is sent to the client.
+    ///
+    /// It does not wait, because no client should. What remains to be done elsewhere is done by a task, and there must be
+    /// a bound on how many of them there are.
     fn response(&self, _res: &mut ResponseHead, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
@@ -47,8 +60,8 @@ pub trait Filter: Send + Sync + 'static {
     /// For each piece of the request's body on its way to the upstream; `end` marks the last call.
     ///
     /// The piece may be changed, or held back by taking it. [`Flow::Reply`] aborts the exchange with the upstream
-    /// and answers the client instead. Needs [`Phases::REQUEST_BODY`], or [`Phases::WHOLE_REQUEST_BODY`] to be
-    /// called once, with all of it, before an upstream is asked.
+    /// and answers the client instead. Where another filter of the route has asked for the whole body, that is the only
+    /// piece. Needs [`Phases::REQUEST_BODY`].
     fn request_body(
         &self,
         _piece: &mut Option<Bytes>,
@@ -116,9 +129,8 @@ impl Phases {
     pub const REQUEST_BODY: Self = Self(1 << 3);
     /// [`Filter::response_body`].
     pub const RESPONSE_BODY: Self = Self(1 << 4);
-    /// [`Filter::request_body`], with the body read to its end before an upstream hears of the request. At most 64 KiB
-    /// are read; a longer body is answered with 413. It holds for every filter of the route that sees the body.
-    pub const WHOLE_REQUEST_BODY: Self = Self(Self::REQUEST_BODY.0 | 1 << 5);
+    /// [`Filter::whole_request_body`].
+    pub const WHOLE_REQUEST_BODY: Self = Self(1 << 5);
     /// Everything but the bodies.
     pub const HEADS: Self = Self(Self::REQUEST.0 | Self::RESPONSE.0 | Self::LOG.0);
 

@@ -116,6 +116,11 @@ impl Route {
         self.phases.contains(phase)
     }
 
+    /// Whether some filter sees the request's body, in pieces or as a whole.
+    pub(crate) fn reads_requests(&self) -> bool {
+        self.has(Phases::REQUEST_BODY) || self.has(Phases::WHOLE_REQUEST_BODY)
+    }
+
     fn steps_of(&self, phase: Phases) -> impl DoubleEndedIterator<Item = &Step> {
         // A route that has no such hook is not walked at all.
         let steps = if self.has(phase) { &self.steps[..] } else { &[] };
@@ -139,6 +144,26 @@ impl Route {
     ) -> Result<Flow, Error> {
         for step in self.steps_of(Phases::REQUEST_BODY) {
             let flow = step.filter.request_body(piece, end, cx);
+            match flow.map_err(|source| Error::said_by(&step.name, source))? {
+                Flow::Continue => {}
+                reply @ Flow::Reply(_) => return Ok(reply),
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Shows all of the request's body to the filters that declared an interest in it or in its pieces, in order.
+    pub(crate) async fn whole_request_body(&self, body: &mut Bytes, cx: &mut Context) -> Result<Flow, Error> {
+        for step in &self.steps {
+            let mut flow = Ok(Flow::Continue);
+            if step.phases.contains(Phases::WHOLE_REQUEST_BODY) {
+                flow = step.filter.whole_request_body(body, cx).await;
+            }
+            if step.phases.contains(Phases::REQUEST_BODY) && matches!(flow, Ok(Flow::Continue)) {
+                let mut piece = Some(std::mem::take(body)).filter(|body| !body.is_empty());
+                flow = step.filter.request_body(&mut piece, true, cx);
+                *body = piece.unwrap_or_default();
+            }
             match flow.map_err(|source| Error::said_by(&step.name, source))? {
                 Flow::Continue => {}
                 reply @ Flow::Reply(_) => return Ok(reply),

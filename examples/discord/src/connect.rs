@@ -57,8 +57,7 @@ impl Filter for DiscordConnect {
         Ok(Flow::Continue)
     }
 
-    fn request_body(&self, body: &mut Option<Bytes>, _: bool, _: &mut Context) -> Result<Flow, BoxError> {
-        let body = body.as_deref().unwrap_or_default();
+    async fn whole_request_body(&self, body: &mut Bytes, _: &mut Context) -> Result<Flow, BoxError> {
         if body.len() as u64 > self.max_body.bytes() {
             return Ok(too_large());
         }

@@ -21,4 +21,4 @@ pub use concurrency::ConcurrencyLimit;
 pub use exempt::Exempt;
 pub use key::{KeyPart, KeySource};
 pub use rate::{Delay, RateLimit};
-pub use store::{Fallback, RedisStore, Sentinel, StoreSettings, Urls};
+pub use store::StoreSettings;

@@ -14,15 +14,16 @@ use garde::Validate;
 use headwall_core::units::Rate;
 use headwall_core::{BoxError, Build, Filter, Module};
 use headwall_limit::{KeyHasher, Quota, Zone};
+use headwall_redis::{Fallback, Redis};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::Digests;
 use crate::refusal::Refusal;
-use crate::store::redis::Redis;
+use crate::store::redis::{PURPOSE, SCRIPT};
 use crate::store::sketch::Sketch;
-use crate::store::{Fallback, Otherwise, RedisStore, Shared, Store, StoreSettings};
+use crate::store::{Otherwise, Shared, Store, StoreSettings};
 use crate::{Exempt, KeySource};
 pub use delay::Delay;
 use limit::{Counters, Limit};
@@ -132,7 +133,7 @@ impl RateLimit {
                 Store::Sketch(cx.shared(&identity, || Ok(Sketch::new(self.rate)?))?)
             }
             StoreSettings::Redis(settings) => {
-                let redis = redis(cx, settings)?;
+                let redis = Redis::shared(cx, settings, &PURPOSE, SCRIPT)?;
                 let otherwise = match settings.fallback {
                     Fallback::Local => Otherwise::Local(self.table(cx, &identity, quota)?),
                     Fallback::Allow => Otherwise::Allow,
@@ -153,20 +154,6 @@ impl RateLimit {
         watch.add(self.zone.as_deref().unwrap_or(cx.place()), &zone);
         Ok(zone)
     }
-}
-
-/// The connection that all limits with these settings share.
-fn redis(cx: &mut Build<'_>, settings: &RedisStore) -> Result<Arc<Redis>, BoxError> {
-    let urls: Vec<_> = settings.redis.0.iter().map(|url| url.expose()).collect();
-    let RedisStore { cluster, sentinel, ca, timeout, .. } = settings;
-    let master =
-        sentinel.as_ref().map(|sentinel| (&sentinel.master, sentinel.password.as_ref().map(|p| p.expose())));
-    // The addresses may hold passwords, and keys of shared state can be printed.
-    let digest = Digests::Common.bytes(format!("{urls:?} {cluster} {master:?} {ca:?}").as_bytes());
-    let metrics = cx.metrics().clone();
-    let redis = cx.shared(&format!("redis {digest:?} {timeout}"), || Redis::new(settings, &metrics))?;
-    cx.before_traffic(redis.clone().warm_up());
-    Ok(redis)
 }
 
 impl Module for RateLimit {

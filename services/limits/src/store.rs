@@ -7,8 +7,9 @@ pub(crate) mod sketch;
 use std::sync::Arc;
 
 use headwall_limit::Zone;
+use headwall_redis::Redis;
 
-pub use settings::{Fallback, RedisStore, Sentinel, StoreSettings, Urls};
+pub use settings::StoreSettings;
 
 /// Where the counts of one limit are kept.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Store {
 /// What is needed to count in Redis.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) redis: Arc<redis::Redis>,
+    pub(crate) redis: Arc<Redis>,
     /// What this limit's keys begin with.
     pub(crate) prefix: String,
     pub(crate) otherwise: Otherwise,

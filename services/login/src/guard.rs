@@ -10,10 +10,14 @@
 
 mod account;
 mod attempt;
+mod ending;
 mod filter;
+mod local;
 mod names;
 mod record;
 mod report;
+mod settings;
+mod shared;
 mod store;
 mod table;
 mod watch;
@@ -21,18 +25,22 @@ mod watch;
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall_core::units::{Duration, Network};
+use headwall_core::units::{Duration, Network, Secret};
 use headwall_core::{BoxError, Build, Filter, Module};
+use headwall_redis::Redis;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use account::AccountField;
 use filter::Guard;
+use local::Local;
 use names::Names;
 use record::Rule;
 use report::Report;
-use store::{Local, Rules};
+pub use settings::GuardStore;
+use shared::Shared;
+use store::{Rules, Store};
 use watch::Watch;
 
 /// Locks out who guesses passwords, by what the app answers. For the route that checks them: requests with safe methods,
@@ -99,6 +107,16 @@ pub struct LoginGuard {
     #[serde(default = "defaults::max_keys")]
     #[garde(range(min = 1, max = 10_000_000))]
     pub max_keys: usize,
+    /// Where attempts are counted: `local`, or a Redis that several Headwalls share, such as `redis://127.0.0.1:6379` or a
+    /// map with its settings. They share what stands at the same site and route. Default: `local`.
+    #[serde(default)]
+    #[garde(dive)]
+    pub store: GuardStore,
+    /// The secret by which accounts are hashed before Redis sees them, at least 32 bytes and the same for all who
+    /// share. Default: none; needed with a Redis.
+    #[serde(default)]
+    #[garde(custom(for_redis(&self.store)))]
+    pub key: Option<Secret>,
 }
 
 /// Credential stuffing: many accounts from one network.
@@ -117,16 +135,16 @@ impl Module for LoginGuard {
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
         let report = Report::new(cx, self.dry_run)?;
-        // What was counted outlives every reload, changed rules too. What a dry run has counted is not held against
-        // anybody.
-        let identity = format!("{} {} {}", cx.place(), self.max_keys, self.dry_run);
-        let store = cx.shared(&identity, || Ok(Local::new(self.max_keys, &report.evicted)))?;
+        let names = match &self.key {
+            Some(key) => Arc::new(Names::common(key)),
+            None => cx.shared("names", || Ok(Names::own()))?,
+        };
         let failed = self.failed_status.iter().map(|status| StatusCode::from_u16(*status));
         Ok(Arc::new(Guard(Arc::new(Watch {
-            store,
+            store: self.store(cx, &report)?,
             rules: self.rules(),
             report,
-            names: cx.shared("names", || Ok(Names::new()))?,
+            names,
             account: self.account.clone(),
             failed: failed.collect::<Result<_, _>>()?,
             allow: self.allow.clone(),
@@ -136,6 +154,18 @@ impl Module for LoginGuard {
 }
 
 impl LoginGuard {
+    fn store(&self, cx: &mut Build<'_>, report: &Report) -> Result<Store, BoxError> {
+        // What was counted outlives every reload, changed rules too. What a dry run has counted is not held against
+        // anybody.
+        let identity = format!("{} {} {}", cx.place(), self.max_keys, self.dry_run);
+        let local = cx.shared(&identity, || Ok(Local::new(self.max_keys, &report.evicted)))?;
+        let GuardStore::Redis(settings) = &self.store else { return Ok(Store::Local(local)) };
+        let redis = Redis::shared(cx, settings, &shared::PURPOSE, shared::SCRIPT)?;
+        let place = if self.dry_run { format!("{} dry_run", cx.place()) } else { cx.place().to_owned() };
+        let shared = Shared::new(redis, local, &settings.prefix, &place, report.fallbacks.clone());
+        Ok(Store::Shared(Arc::new(shared)))
+    }
+
     fn rules(&self) -> Rules {
         let rule = |failures: u32, longest: Duration| Rule {
             failures: failures as usize,
@@ -216,6 +246,22 @@ fn with_account<T>(account: &Option<AccountField>) -> impl FnOnce(&Option<T>, &(
     move |setting, ()| match setting {
         Some(_) if !has_account => {
             Err(garde::Error::new("accounts can only be counted where `account` says how they are named"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn for_redis(store: &GuardStore) -> impl FnOnce(&Option<Secret>, &()) -> garde::Result {
+    let is_redis = matches!(store, GuardStore::Redis(_));
+    move |key, ()| match key {
+        None if is_redis => Err(garde::Error::new(
+            "expected a secret, such as `key: ${LOGIN_KEY}`: accounts do not go to Redis by name",
+        )),
+        Some(_) if !is_redis => {
+            Err(garde::Error::new("without a Redis in `store` nothing is hashed with it"))
+        }
+        Some(key) if key.expose().len() < 32 => {
+            Err(garde::Error::new("expected at least 32 bytes, such as those of `openssl rand -hex 32`"))
         }
         Some(_) | None => Ok(()),
     }

@@ -2,4 +2,4 @@
 
 mod guard;
 
-pub use guard::{AccountField, LoginGuard, Spread};
+pub use guard::{AccountField, GuardStore, LoginGuard, Spread};

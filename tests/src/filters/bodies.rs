@@ -9,9 +9,11 @@ use headwall::{
     NamedUpstream, Outcome, Peer, Phases, RequestHead, ResponseHead, Route, Server, Service, Unavailable,
     Upstream, async_trait,
 };
-use headwall_testkit::{Client, Drain, Feeds, Gateway, Origin, in_memory};
+use headwall_testkit::{Client, Drain, Feeds, Gateway, Origin, Reply, Response, Seen, in_memory, within};
 use http::StatusCode;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 
 /// One call of a hook.
 #[derive(Debug, PartialEq)]
@@ -36,6 +38,12 @@ struct One(SocketAddr);
 
 /// The whole of a service of one's own that forwards.
 struct ToOne(Arc<Forward>);
+
+/// Adds to a whole body, when the test allows it.
+struct Patient {
+    seen: UnboundedSender<String>,
+    permits: Arc<Semaphore>,
+}
 
 /// Refuses bodies that are longer than this.
 #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, garde::Validate)]
@@ -138,7 +146,7 @@ async fn recorded(origin: &Origin, phases: Phases) -> (Client, UnboundedReceiver
 }
 
 async fn next(called: &mut UnboundedReceiver<Called>) -> Called {
-    headwall_testkit::within(10, called.recv()).await.unwrap_or_else(|| panic!("the recorder is gone"))
+    within(10, called.recv()).await.unwrap_or_else(|| panic!("the recorder is gone"))
 }
 
 /// All calls up to the log hook, which is the last one.
@@ -210,6 +218,60 @@ async fn pieces_are_seen_as_they_come() {
         assert_eq!(next(&mut called).await, Called::ResponseBody(piece.into()), "on the way down");
         assert_eq!(reply.chunk().await.as_deref(), Some(piece.as_bytes()));
     }
+}
+
+// === impl Patient ===
+
+#[async_trait]
+impl Filter for Patient {
+    fn phases(&self) -> Phases {
+        Phases::WHOLE_REQUEST_BODY
+    }
+
+    async fn whole_request_body(&self, body: &mut Bytes, _: &mut Context) -> Result<Flow, BoxError> {
+        drop(self.seen.send(text(Some(body))));
+        self.permits.acquire().await?.forget();
+        *body = [body, &b", sent on"[..]].concat().into();
+        Ok(Flow::Continue)
+    }
+}
+
+#[tokio::test]
+async fn a_filter_may_wait_with_the_whole_body_and_change_it_before_the_upstream_hears_of_it() {
+    let echo = async |seen: Seen| Response::text(seen.body);
+    let origin = Origin::builder().otherwise(echo).start().await;
+    let upstream = NamedUpstream::new("one", Arc::new(One(origin.address())), &Metrics::new().unwrap());
+    let (seen, mut seeing) = unbounded_channel();
+    let (calls, mut called) = unbounded_channel();
+    let permits = Arc::new(Semaphore::new(0));
+    let route = Route::builder("patient", ToOne(Arc::new(Forward::to(Arc::new(upstream)))))
+        .filter("patient", Patient { seen, permits: permits.clone() })
+        .filter("recorder", Recorder { phases: Phases::REQUEST_BODY, calls })
+        .build();
+    let client = in_memory(route).await;
+    let (up, streamed) = client.post("/", "").streamed();
+    let streamed = tokio::spawn(streamed.send());
+    up.send("one, ").await.unwrap();
+    up.send("two").await.unwrap();
+    up.end();
+    let mut heard = 0;
+    let mut passes_on = async |reply: JoinHandle<Reply>, body: &str| {
+        assert_eq!(within(10, seeing.recv()).await.as_deref(), Some(body), "all of it at once");
+        assert_eq!(origin.hits(), heard, "the upstream has not heard of it");
+        permits.add_permits(1);
+        let sent_on = format!("{body}, sent on");
+        within(10, reply).await.unwrap().assert_text(&sent_on);
+        let piece = next(&mut called).await;
+        assert_eq!(
+            piece,
+            Called::RequestBody(sent_on),
+            "a filter behind it sees what it has made, in one piece"
+        );
+        assert_eq!(next(&mut called).await, Called::RequestEnd);
+        heard += 1;
+    };
+    passes_on(streamed, "one, two").await;
+    passes_on(tokio::spawn(client.post("/", "three").send()), "three").await;
 }
 
 // === impl MaxBody ===

@@ -1,5 +1,7 @@
 //! `login_guard`: guessing is stopped, and people are let in.
 
+mod shared;
+
 use headwall_testkit::{Call, Gate, Gateway, Origin, Reply, Response, Seen, eventually, within};
 use serde_json::json;
 

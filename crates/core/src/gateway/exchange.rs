@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
@@ -17,7 +17,7 @@ use crate::error::{Failure, cause_of};
 use crate::head::ResponseHead;
 use crate::service::Forward;
 use crate::upstream::Target;
-use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
+use crate::{Context, Error, Flow, LocalReply, Phases, Route, Unavailable};
 
 /// The name of errors that stand for something in the context's verdict.
 const DECIDED: ErrorType = ErrorType::Custom("decided");
@@ -61,10 +61,32 @@ async fn read_ahead(session: &mut Session, cx: &mut Context, body_timeout: Durat
             return Err(decided_on(cx, too_large()));
         }
     }
-    let mut body = session.as_ref().get_retry_buffer();
-    show(cx, &mut body, true)?;
+    let body = session.as_ref().get_retry_buffer().unwrap_or_default();
+    let before = body.len();
+    let body = show_whole(cx, body).await?;
+    let after = body.as_ref().map_or(0, Bytes::len);
+    let req = session.req_header_mut();
+    if after != before && req.headers.contains_key(CONTENT_LENGTH) {
+        req.insert_header(CONTENT_LENGTH, after)?;
+    }
     cx.whole_body = Some(body);
     Ok(())
+}
+
+/// Shows all of the request's body to the filters that want it. The answer is what they have made of it.
+async fn show_whole(cx: &mut Context, mut body: Bytes) -> Result<Option<Bytes>> {
+    for index in 0..cx.entered.len() {
+        if !cx.entered[index].reads_requests() {
+            continue;
+        }
+        let route = cx.entered[index].clone();
+        match route.whole_request_body(&mut body, cx).await {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Reply(reply)) => return Err(decided_on(cx, reply)),
+            Err(error) => return Err(decided(cx, error)),
+        }
+    }
+    Ok(Some(body).filter(|body| !body.is_empty()))
 }
 
 /// Picks the server for the next attempt.
@@ -170,7 +192,7 @@ pub(super) fn interrupted(
     cx.finish_attempt(Some(failure));
     let replayable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
-        && !cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));
+        && !cx.entered.iter().any(Route::reads_requests);
     if replayable && attempts_are_left(cx) {
         error.retry.decide_reuse(reused);
     } else {
@@ -287,7 +309,7 @@ fn decided(cx: &mut Context, error: Error) -> Box<PingoraError> {
 mod tests {
     use super::*;
     use crate::table::NotFound;
-    use crate::{BoxError, Filter, Route};
+    use crate::{BoxError, Filter};
 
     /// Holds every piece back.
     struct Miser;

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use headwall_limit::{Charge, Decision, Key};
+use headwall_redis::Redis;
 use smallvec::{SmallVec, smallvec};
 
 use super::limit::{Limit, Nearby};
-use crate::store::redis::{Account, Redis};
+use crate::store::redis::{Account, visit};
 
 /// A limit that concerns a request, and whom it counts there.
 #[derive(Debug, Clone)]
@@ -124,7 +125,7 @@ impl Hearing<'_> {
             Account { prefix, key: *key, quota: &limit.quota }
         };
         let accounts: SmallVec<[_; 2]> = places.iter().map(account).collect();
-        let Some(standings) = redis.visit(&accounts, charge).await else {
+        let Some(standings) = visit(redis, &accounts, charge).await else {
             if charge != Charge::Never {
                 places.iter().for_each(|place| self.claims[*place].limit.counters.fallbacks.inc());
             }

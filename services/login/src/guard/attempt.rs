@@ -9,10 +9,10 @@ use std::sync::Arc;
 use headwall_limit::Key;
 use parking_lot::Mutex;
 
+use super::ending::Ending;
 use super::names::network_of;
-use super::record::{Admission, Settlement};
-use super::report::Party;
-use super::store::Kind;
+use super::record::Refusal;
+use super::store::{Kind, Seat};
 use super::watch::{Answer, Watch};
 
 /// An attempt under way.
@@ -27,9 +27,7 @@ struct State {
     account: Key,
     /// Whether the body has named the account.
     is_named: bool,
-    /// Whether the seats beyond the address's are taken.
-    at_account: bool,
-    at_network: bool,
+    seats: Vec<Seat>,
     ended: bool,
 }
 
@@ -37,10 +35,10 @@ struct State {
 
 impl Attempt {
     /// An attempt that its address was admitted for.
-    pub(super) fn begin(watch: &Arc<Watch>, client: IpAddr, address: Key) -> Self {
+    pub(super) fn begin(watch: &Arc<Watch>, client: IpAddr, seat: Seat) -> Self {
         let account = watch.names.account("");
-        let state = State { account, is_named: false, at_account: false, at_network: false, ended: false };
-        Self { watch: watch.clone(), client, address, state: Mutex::new(state) }
+        let state = State { account, is_named: false, seats: vec![seat], ended: false };
+        Self { watch: watch.clone(), client, address: seat.key, state: Mutex::new(state) }
     }
 
     /// Whether it is an attempt at that guard.
@@ -50,21 +48,21 @@ impl Attempt {
 
     /// The account is known now, by its name, and empty if it was not named. The answer is the kind and the reason of a
     /// refusal.
-    pub(super) fn concerns(&self, name: &str) -> Result<(), (Kind, Admission)> {
+    pub(super) async fn concerns(&self, name: &str) -> Result<(), (Kind, Refusal)> {
         let Watch { store, rules, names, .. } = &*self.watch;
-        let mut state = self.state.lock();
-        state.account = names.account(name);
-        state.is_named = !name.is_empty();
+        let account = names.account(name);
+        {
+            let mut state = self.state.lock();
+            (state.account, state.is_named) = (account, !name.is_empty());
+        }
         // Somebody who is at home here is not locked out by what others do elsewhere. The address still counts.
-        if store.knows(names.pair(state.account, self.address)) {
+        if store.knows(names.pair(account, self.address)).await {
             return Ok(());
         }
-        let admit = |kind, key| match store.admit(rules, kind, key) {
-            Admission::Admitted => Ok(true),
-            refusal @ (Admission::Busy | Admission::Locked(_)) => Err((kind, refusal)),
-        };
-        state.at_account = admit(Kind::Account, state.account)?;
-        state.at_network = admit(Kind::Network, network_of(self.client).0)?;
+        for (kind, key) in [(Kind::Account, account), (Kind::Network, network_of(self.client).0)] {
+            let seat = store.admit(rules, kind, key).await.map_err(|refusal| (kind, refusal))?;
+            self.state.lock().seats.push(seat);
+        }
         Ok(())
     }
 
@@ -79,42 +77,29 @@ impl Attempt {
     }
 
     fn settle(&self, answer: Option<Answer>) {
-        let Watch { store, rules, names, report, .. } = &*self.watch;
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        let settlement = |by| match answer {
-            Some(Answer::Failed) => Settlement::Failed { by },
-            Some(Answer::Succeeded) => Settlement::Succeeded { by },
-            Some(Answer::Undecided) | None => Settlement::Withdrawn,
-        };
+        let Watch { names, report, .. } = &*self.watch;
         match answer {
             Some(Answer::Failed) => report.failed.inc(),
-            Some(Answer::Succeeded) => {
-                report.succeeded.inc();
-                // To be known without a name would be to be known for everybody's account.
-                if state.is_named {
-                    store.let_in(rules, names.pair(state.account, self.address));
-                }
-            }
+            Some(Answer::Succeeded) => report.succeeded.inc(),
             Some(Answer::Undecided) => report.undecided.inc(),
             None => {}
         }
-        if let Some(length) = store.settle(rules, Kind::Address, self.address, settlement(state.account)) {
-            report.locked_out(&Party::Address, self.client, length);
-        }
-        if state.at_account
-            && let Some(length) = store.settle(rules, Kind::Account, state.account, settlement(self.address))
-        {
-            report.locked_out(&Party::Account(&names.in_log(state.account)), self.client, length);
-        }
-        if state.at_network {
-            let (network, written) = network_of(self.client);
-            if let Some(length) = store.settle(rules, Kind::Network, network, settlement(state.account)) {
-                report.locked_out(&Party::Network(&written), self.client, length);
-            }
-        }
+        // To be known without a name would be to be known for everybody's account.
+        let is_home = answer == Some(Answer::Succeeded) && state.is_named;
+        let ending = Ending {
+            client: self.client,
+            address: self.address,
+            account: state.account,
+            seats: std::mem::take(&mut state.seats),
+            home: is_home.then(|| names.pair(state.account, self.address)),
+            answer,
+        };
+        drop(state);
+        ending.settle(&self.watch);
     }
 }
 

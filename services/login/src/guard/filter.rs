@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::account::{AccountField, Named};
 use super::attempt::Attempt;
-use super::record::Admission;
-use super::store::Kind;
+use super::record::Refusal;
+use super::store::{Kind, Seat};
 use super::watch::{Answer, Watch};
 
 /// The filter.
@@ -41,16 +41,21 @@ impl Guard {
     }
 
     /// Has the address admit an attempt, and waits a moment where that could go either way.
-    async fn admit(&self, address: Key) -> Admission {
+    async fn admit(&self, address: Key) -> Result<Seat, Refusal> {
         let Watch { store, rules, dry_run, .. } = &*self.0;
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        for question in 0.. {
             let settled = store.settled(address);
-            let admission = store.admit(rules, Kind::Address, address);
-            if admission != Admission::Busy || *dry_run || timeout_at(deadline, settled).await.is_err() {
-                return admission;
+            let admitted = store.admit(rules, Kind::Address, address).await;
+            let now = Instant::now();
+            if !matches!(admitted, Err(Refusal::Busy)) || *dry_run || now >= deadline {
+                return admitted;
             }
+            let again = store.pause(question).map_or(deadline, |pause| deadline.min(now + pause));
+            // Settled or not, whoever is asked next knows.
+            drop(timeout_at(again, settled).await);
         }
+        Err(Refusal::Busy)
     }
 
     /// The account that a body names; none if it names none. The error is the answer to one that could mean one account
@@ -71,9 +76,9 @@ impl Guard {
     }
 
     /// The attempt that this request is here, if it is one.
-    fn attempt<'a>(&self, cx: &'a Context) -> Option<&'a Arc<Attempt>> {
+    fn attempt(&self, cx: &Context) -> Option<Arc<Attempt>> {
         let Attempts(attempts) = cx.extensions().get()?;
-        attempts.iter().find(|attempt| attempt.is_at(&self.0))
+        attempts.iter().find(|attempt| attempt.is_at(&self.0)).cloned()
     }
 }
 
@@ -91,22 +96,20 @@ impl Filter for Guard {
         }
         let address = Key::address(client);
         match self.admit(address).await {
-            Admission::Admitted => {
-                let attempt = Arc::new(Attempt::begin(&self.0, client, address));
+            Ok(seat) => {
+                let attempt = Arc::new(Attempt::begin(&self.0, client, seat));
                 cx.extensions_mut().get_or_insert_default::<Attempts>().0.push(attempt);
                 Ok(Flow::Continue)
             }
-            refusal @ (Admission::Busy | Admission::Locked(_)) => {
-                Ok(self.0.refuse(Kind::Address, refusal).map_or(Flow::Continue, Flow::Reply))
-            }
+            Err(refusal) => Ok(self.0.refuse(Kind::Address, refusal).map_or(Flow::Continue, Flow::Reply)),
         }
     }
 
-    fn request_body(&self, body: &mut Option<Bytes>, _: bool, cx: &mut Context) -> Result<Flow, BoxError> {
+    async fn whole_request_body(&self, body: &mut Bytes, cx: &mut Context) -> Result<Flow, BoxError> {
         let (Some(field), Some(attempt)) = (&self.0.account, self.attempt(cx)) else {
             return Ok(Flow::Continue);
         };
-        let name = match self.account(field, body.as_deref().unwrap_or_default()) {
+        let name = match self.account(field, body) {
             Ok(Some(name)) => name,
             Ok(None) => {
                 self.0.report.unnamed.inc();
@@ -117,7 +120,7 @@ impl Filter for Guard {
                 return Ok(Flow::Reply(*reply));
             }
         };
-        let Err((kind, refusal)) = attempt.concerns(&name) else {
+        let Err((kind, refusal)) = attempt.concerns(&name).await else {
             return Ok(Flow::Continue);
         };
         attempt.give_up();

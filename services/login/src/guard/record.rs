@@ -59,11 +59,9 @@ enum Culprits {
     Several,
 }
 
-/// Whether an attempt may be made.
+/// Why an attempt may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It may, and has to be settled afterwards.
-    Admitted,
+pub(super) enum Refusal {
     /// Not now: if all that are under way fail, this would be one too many.
     Busy,
     /// Not before so much time has passed.
@@ -104,24 +102,29 @@ impl Rule {
 // === impl Record ===
 
 impl Record {
-    /// Admits an attempt, or says why not.
-    pub(super) fn admit(&mut self, rule: &Rule, now: Millis) -> Admission {
+    /// Admits an attempt, which has to be settled afterwards, or says why not.
+    pub(super) fn admit(&mut self, rule: &Rule, now: Millis) -> Result<(), Refusal> {
         self.forget(rule, now);
         if now < self.locked_until {
-            return Admission::Locked(span(now, self.locked_until));
+            return Err(Refusal::Locked(span(now, self.locked_until)));
         }
         // There is room for one even where a reload has made the rule stricter than what stands here.
         let room = self.limit(rule).saturating_sub(self.failures.len()).max(1);
         if self.in_flight >= room {
-            return Admission::Busy;
+            return Err(Refusal::Busy);
         }
         self.in_flight += 1;
-        Admission::Admitted
+        Ok(())
     }
 
     /// Takes note of how an admitted attempt has ended. The answer is the length of a lockout that begins with it.
     pub(super) fn settle(&mut self, rule: &Rule, now: Millis, settlement: Settlement) -> Option<Duration> {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.note(rule, now, settlement)
+    }
+
+    /// The same for an attempt that somebody else has admitted.
+    pub(super) fn note(&mut self, rule: &Rule, now: Millis, settlement: Settlement) -> Option<Duration> {
         self.forget(rule, now);
         match settlement {
             Settlement::Failed { by } => self.fail(rule, now, by),

@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) unnamed: IntCounter,
     /// What the tables had no room for.
     pub(super) evicted: IntCounter,
+    /// Questions that were answered here instead of by Redis.
+    pub(super) fallbacks: IntCounter,
 }
 
 struct ByKind {
@@ -74,6 +76,11 @@ impl Report {
             "What was forgotten too early, because there was no room for it.",
             &["place"],
         )?;
+        let fallbacks = cx.metrics().counters(
+            "headwall_login_guard_fallbacks_total",
+            "Questions that were answered here, because the Redis that should have answered was not there in time.",
+            &["place"],
+        )?;
         let by_kind = |family: &prometheus::IntCounterVec| {
             let of = |kind: Kind| family.with_label_values(&[place, &format!("{}{suffix}", kind.word())]);
             ByKind { address: of(Kind::Address), account: of(Kind::Account), network: of(Kind::Network) }
@@ -89,6 +96,7 @@ impl Report {
             undecided: attempts.with_label_values(&[place, "undecided"]),
             unnamed: unnamed.with_label_values(&[place]),
             evicted: evicted.with_label_values(&[place]),
+            fallbacks: fallbacks.with_label_values(&[place]),
         })
     }
 

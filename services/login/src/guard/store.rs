@@ -1,19 +1,16 @@
-//! Where attempts are counted.
+//! Where attempts are counted: in tables of this process, or in a Redis that several Headwalls share.
 //!
-//! [`Store`] is all that the filter needs to know: each call is about one key, so that a store may be a table, or a
-//! server that is asked for one key at a time. [`Local`] is the table in this process.
+//! Each question is about one key, so that a server that is asked for one key at a time can answer it.
 
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
-use headwall_limit::{Clock, Key, Millis, SystemClock};
-use prometheus::IntCounter;
-use tokio::sync::Notify;
+use headwall_limit::Key;
 use tokio::sync::futures::Notified;
 
-use super::record::{Admission, Record, Rule, Settlement, later};
-use super::table::Table;
+use super::local::Local;
+use super::record::{Refusal, Rule, Settlement};
+use super::shared::{Shared, Ticket};
 
 /// What a lockout is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,43 +34,35 @@ pub(super) struct Rules {
 }
 
 /// Counts attempts, and remembers who has been let in.
-pub(super) trait Store: Send + Sync + 'static {
-    /// Asks for an attempt. One that is admitted is settled later.
-    fn admit(&self, rules: &Rules, kind: Kind, key: Key) -> Admission;
-
-    /// Tells how an attempt has ended. The answer is the length of a lockout that begins with it.
-    fn settle(&self, rules: &Rules, kind: Kind, key: Key, settlement: Settlement) -> Option<Duration>;
-
-    /// What to wait for when [`admit`](Self::admit) says that a key is busy: some attempt was settled. Ask for it before
-    /// `admit`, so that nothing is missed in between.
-    fn settled(&self, key: Key) -> Notified<'_>;
-
-    /// Whether a pair of address and account has been let in lately.
-    fn knows(&self, pair: Key) -> bool;
-
-    /// A pair of address and account was let in.
-    fn let_in(&self, rules: &Rules, pair: Key);
+#[derive(Clone, Debug)]
+pub(super) enum Store {
+    Local(Arc<Local>),
+    Shared(Arc<Shared>),
 }
 
-/// Tables in this process.
-pub(super) struct Local<C = SystemClock> {
-    clock: C,
-    addresses: Table<Record>,
-    accounts: Table<Record>,
-    networks: Table<Record>,
-    /// Until when a pair is known.
-    known: Table<Millis>,
-    waiting: Box<[Notify]>,
-    spread: RandomState,
+/// What an admitted attempt has at one party until it is settled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    pub(super) kind: Kind,
+    pub(super) key: Key,
+    pub(super) taken: Taken,
 }
 
-/// How many groups the waiting are woken in. Keys that share one wake each other in vain, now and then.
-const GROUPS: usize = 64;
+/// Where a seat was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    Here,
+    InRedis(Ticket),
+}
+
+/// Pauses between questions whether a shared key is still busy double from the first to the last of these. Another
+/// Headwall's attempts end without a word to this one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 // === impl Kind ===
 
 impl Kind {
-    /// The word for log and metrics.
+    /// The word for log, metrics and keys.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -86,7 +75,7 @@ impl Kind {
 // === impl Rules ===
 
 impl Rules {
-    const fn of(&self, kind: Kind) -> &Rule {
+    pub(super) const fn of(&self, kind: Kind) -> &Rule {
         match kind {
             Kind::Address => &self.address,
             Kind::Account => &self.account,
@@ -95,76 +84,56 @@ impl Rules {
     }
 }
 
-// === impl Local ===
+// === impl Store ===
 
-impl Local {
-    /// Empty tables for so many keys each. What is given up for want of room is counted.
-    pub(super) fn new(entries: usize, evicted: &IntCounter) -> Self {
-        Self::with_clock(entries, evicted, SystemClock::new())
+impl Store {
+    /// Asks for an attempt. One that is admitted is settled later.
+    pub(super) async fn admit(&self, rules: &Rules, kind: Kind, key: Key) -> Result<Seat, Refusal> {
+        let taken = match self {
+            Self::Local(local) => local.admit(rules, kind, key).map(|()| Taken::Here)?,
+            Self::Shared(shared) => shared.admit(rules, kind, key).await?,
+        };
+        Ok(Seat { kind, key, taken })
     }
-}
 
-impl<C: Clock> Local<C> {
-    pub(super) fn with_clock(entries: usize, evicted: &IntCounter, clock: C) -> Self {
-        Self {
-            clock,
-            addresses: Table::new(entries, evicted.clone()),
-            accounts: Table::new(entries, evicted.clone()),
-            networks: Table::new(entries, evicted.clone()),
-            known: Table::new(entries, evicted.clone()),
-            waiting: (0..GROUPS).map(|_| Notify::new()).collect(),
-            spread: RandomState::new(),
+    /// Takes note in the tables here of how an attempt has ended. The answer is the length of a lockout that begins with
+    /// it. What is shared has to be told of it [too](Shared::settle).
+    pub(super) fn settle(&self, rules: &Rules, seat: &Seat, settlement: Settlement) -> Option<Duration> {
+        let Seat { kind, key, taken } = *seat;
+        match taken {
+            Taken::Here => self.local().settle(rules, kind, key, settlement),
+            Taken::InRedis(_) => self.local().note(rules, kind, key, settlement),
         }
     }
 
-    const fn table(&self, kind: Kind) -> &Table<Record> {
-        match kind {
-            Kind::Address => &self.addresses,
-            Kind::Account => &self.accounts,
-            Kind::Network => &self.networks,
+    /// What to wait for when [`admit`](Self::admit) says that a key is busy: some attempt was settled here. Ask for it
+    /// before `admit`, so that nothing is missed in between.
+    pub(super) fn settled(&self, key: Key) -> Notified<'_> {
+        self.local().settled(key)
+    }
+
+    /// How long to wait for that at most before the given question is asked again, counted from 0; none where nobody
+    /// else settles anything.
+    pub(super) fn pause(&self, question: u32) -> Option<Duration> {
+        match self {
+            Self::Local(_) => None,
+            Self::Shared(_) => Some(PAUSES.0.saturating_mul(1 << question.min(10)).min(PAUSES.1)),
         }
     }
 
-    fn group(&self, key: Key) -> &Notify {
-        &self.waiting[self.spread.hash_one(key) as usize % self.waiting.len()]
-    }
-}
-
-impl<C: Clock + 'static> Store for Local<C> {
-    fn admit(&self, rules: &Rules, kind: Kind, key: Key) -> Admission {
-        let (rule, now) = (rules.of(kind), self.clock.now());
-        let until = |record: &Record| record.matters_until(rule, now);
-        self.table(kind).change(key, now, |record| record.admit(rule, now), until)
-    }
-
-    fn settle(&self, rules: &Rules, kind: Kind, key: Key, settlement: Settlement) -> Option<Duration> {
-        let (rule, now) = (rules.of(kind), self.clock.now());
-        let until = |record: &Record| record.matters_until(rule, now);
-        let lockout = self.table(kind).change(key, now, |record| record.settle(rule, now, settlement), until);
-        if kind == Kind::Address {
-            self.group(key).notify_waiters();
+    /// Whether a pair of address and account has been let in lately.
+    pub(super) async fn knows(&self, pair: Key) -> bool {
+        match self {
+            Self::Local(local) => local.knows(pair),
+            Self::Shared(shared) => shared.knows(pair).await,
         }
-        lockout
     }
 
-    fn settled(&self, key: Key) -> Notified<'_> {
-        self.group(key).notified()
-    }
-
-    fn knows(&self, pair: Key) -> bool {
-        let now = self.clock.now();
-        self.known.look(pair, |until| now < *until).unwrap_or(false)
-    }
-
-    fn let_in(&self, rules: &Rules, pair: Key) {
-        let now = self.clock.now();
-        let until = later(now, rules.known_for);
-        self.known.change(pair, now, |known| *known = until, |until| *until);
-    }
-}
-
-impl<C> fmt::Debug for Local<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("addresses", &self.addresses).finish_non_exhaustive()
+    /// The tables of this process. Next to a Redis they are kept up to date, so that nobody starts afresh when it goes.
+    pub(super) fn local(&self) -> &Local {
+        match self {
+            Self::Local(local) => local,
+            Self::Shared(shared) => shared.local(),
+        }
     }
 }

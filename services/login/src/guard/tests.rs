@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt as _;
 use headwall_core::Metrics;
 use headwall_core::module::Shared;
 use headwall_limit::{FakeClock, Key};
 
 use super::attempt::Attempt;
-use super::record::Admission;
+use super::record::Refusal;
 use super::store::Kind;
 use super::watch::Answer;
 use super::*;
@@ -42,11 +43,12 @@ fn scene(json: &str) -> Scene {
     let (upstreams, shared, mut warm_up) = (HashMap::new(), Shared::default(), Vec::new());
     let build = Build::new("login_guard", "app/login", &upstreams, &metrics, &shared, &mut warm_up);
     let report = Report::new(&build, settings.dry_run).unwrap();
+    let local = Local::with_clock(settings.max_keys, &report.evicted, clock.clone());
     let watch = Watch {
-        store: Arc::new(Local::with_clock(settings.max_keys, &report.evicted, clock.clone())),
+        store: Store::Local(Arc::new(local)),
         rules: settings.rules(),
         report,
-        names: Arc::new(Names::new()),
+        names: Arc::new(Names::own()),
         account: settings.account.clone(),
         failed: vec![StatusCode::UNAUTHORIZED],
         allow: Vec::new(),
@@ -57,27 +59,23 @@ fn scene(json: &str) -> Scene {
 
 impl Scene {
     fn enter(&self, client: &str, account: &str) -> Result<Attempt, Outcome> {
-        let outcome = |kind, admission| match admission {
-            Admission::Busy => Busy(kind),
-            Admission::Locked(wait) => Locked(kind, wait.as_secs()),
-            Admission::Admitted => Answered,
+        let outcome = |kind, refusal| match refusal {
+            Refusal::Busy => Busy(kind),
+            Refusal::Locked(wait) => Locked(kind, wait.as_secs()),
         };
-        let client = client.parse().unwrap();
-        let address = Key::address(client);
-        match self.watch.store.admit(&self.watch.rules, Kind::Address, address) {
-            Admission::Admitted => {}
-            refusal @ (Admission::Busy | Admission::Locked(_)) => {
-                return Err(outcome(Kind::Address, refusal));
+        // The tables here answer at once.
+        let admit = async {
+            let client = client.parse().unwrap();
+            let Watch { store, rules, .. } = &*self.watch;
+            let seat = store.admit(rules, Kind::Address, Key::address(client)).await;
+            let attempt =
+                Attempt::begin(&self.watch, client, seat.map_err(|refusal| (Kind::Address, refusal))?);
+            if self.watch.account.is_some() {
+                attempt.concerns(account).await.inspect_err(|_| attempt.give_up())?;
             }
-        }
-        let attempt = Attempt::begin(&self.watch, client, address);
-        if self.watch.account.is_some()
-            && let Err((kind, refusal)) = attempt.concerns(account)
-        {
-            attempt.give_up();
-            return Err(outcome(kind, refusal));
-        }
-        Ok(attempt)
+            Ok(attempt)
+        };
+        admit.now_or_never().unwrap().map_err(|(kind, refusal)| outcome(kind, refusal))
     }
 
     fn attempt(&self, client: &str, account: &str, answer: Answer) -> Outcome {
@@ -338,6 +336,13 @@ fn settings_that_cannot_work_are_refused() {
         (r#"{"spread":{"accounts":3}}"#, "spread"),
         (r#"{"account":{"form":"user"},"spread":{"accounts":1}}"#, "spread.accounts"),
         (r#"{"max_keys":0}"#, "max_keys"),
+        (r#"{"store":"redis://a"}"#, "key"),
+        (r#"{"store":"redis://a","key":"0123456789abcdef"}"#, "key"),
+        (r#"{"key":"0123456789abcdef0123456789abcdef"}"#, "key"),
+        (
+            r#"{"store":{"redis":"redis://a","fallback":"refuse"},"key":"0123456789abcdef0123456789abcdef"}"#,
+            "store.fallback",
+        ),
     ];
     for (json, place) in rows {
         let settings: LoginGuard = serde_json::from_str(json).unwrap();

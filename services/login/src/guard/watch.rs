@@ -8,13 +8,13 @@ use http::StatusCode;
 
 use super::account::AccountField;
 use super::names::Names;
-use super::record::Admission;
+use super::record::Refusal;
 use super::report::Report;
 use super::store::{Kind, Rules, Store};
 
 /// One guard at one place of the config.
 pub(super) struct Watch {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Store,
     pub(super) rules: Rules,
     pub(super) report: Report,
     pub(super) names: Arc<Names>,
@@ -50,16 +50,15 @@ impl Watch {
     }
 
     /// Counts a refusal and gives the reply to it; none in a dry run.
-    pub(super) fn refuse(&self, kind: Kind, refusal: Admission) -> Option<LocalReply> {
+    pub(super) fn refuse(&self, kind: Kind, refusal: Refusal) -> Option<LocalReply> {
         let reply = match refusal {
-            Admission::Admitted => return None,
-            Admission::Locked(wait) => {
+            Refusal::Locked(wait) => {
                 self.report.refused(kind);
                 let reply = LocalReply::error(StatusCode::TOO_MANY_REQUESTS, "login_locked_out");
                 // The same words for all kinds: nobody learns from them which accounts there are.
                 reply.message("Too many failed attempts to log in. Please try again later.").retry_after(wait)
             }
-            Admission::Busy => {
+            Refusal::Busy => {
                 self.report.busy();
                 let reply = LocalReply::error(StatusCode::TOO_MANY_REQUESTS, "login_busy");
                 reply.retry_after(std::time::Duration::from_secs(1))

@@ -32,7 +32,7 @@ fn at(seconds: u64) -> Millis {
 
 /// An attempt that is answered at once.
 fn attempt(record: &mut Record, rule: &Rule, second: u64, settlement: Settlement) -> Option<u64> {
-    assert_eq!(record.admit(rule, at(second)), Admission::Admitted, "at {second}");
+    assert_eq!(record.admit(rule, at(second)), Ok(()), "at {second}");
     record.settle(rule, at(second), settlement).map(|lockout| lockout.as_secs())
 }
 
@@ -55,9 +55,9 @@ fn the_last_failure_that_is_allowed_begins_the_lockout() {
     assert_eq!(fail(&mut record, &rule, 0, 1), None);
     assert_eq!(fail(&mut record, &rule, 1, 1), None);
     assert_eq!(fail(&mut record, &rule, 2, 1), Some(LOCKOUT));
-    assert_eq!(record.admit(&rule, at(2)), Admission::Locked(Duration::from_secs(60)));
-    assert_eq!(record.admit(&rule, at(61)), Admission::Locked(Duration::from_secs(1)));
-    assert_eq!(record.admit(&rule, at(62)), Admission::Admitted);
+    assert_eq!(record.admit(&rule, at(2)), Err(Refusal::Locked(Duration::from_secs(60))));
+    assert_eq!(record.admit(&rule, at(61)), Err(Refusal::Locked(Duration::from_secs(1))));
+    assert_eq!(record.admit(&rule, at(62)), Ok(()));
 }
 
 #[test]
@@ -100,19 +100,15 @@ fn further_lockouts_can_take_fewer_failures() {
 fn attempts_under_way_count_as_failed() {
     let (mut record, rule) = (Record::default(), rule(3, 1, false));
     fail(&mut record, &rule, 0, 1);
-    let admitted = (0..1_000).filter(|_| record.admit(&rule, at(1)) == Admission::Admitted).count();
+    let admitted = (0..1_000).filter(|_| record.admit(&rule, at(1)) == Ok(())).count();
     assert_eq!(admitted, 2, "one has failed already");
     record.settle(&rule, at(2), Settlement::Withdrawn);
-    assert_eq!(
-        record.admit(&rule, at(2)),
-        Admission::Admitted,
-        "whose answer nobody knows gives its place back"
-    );
-    assert_eq!(record.admit(&rule, at(2)), Admission::Busy);
+    assert_eq!(record.admit(&rule, at(2)), Ok(()), "whose answer nobody knows gives its place back");
+    assert_eq!(record.admit(&rule, at(2)), Err(Refusal::Busy));
     assert_eq!(record.settle(&rule, at(3), Settlement::Failed { by: key(1) }), None);
     assert_eq!(record.settle(&rule, at(3), Settlement::Failed { by: key(1) }), Some(Duration::from_secs(60)));
-    assert_eq!(record.admit(&rule, at(63)), Admission::Admitted);
-    assert_eq!(record.admit(&rule, at(63)), Admission::Busy, "one at a time, because one is enough now");
+    assert_eq!(record.admit(&rule, at(63)), Ok(()));
+    assert_eq!(record.admit(&rule, at(63)), Err(Refusal::Busy), "one at a time, because one is enough now");
 }
 
 #[test]
@@ -179,7 +175,7 @@ fn a_record_matters_until_nothing_of_it_counts() {
     let rule = rule(2, 2, false);
     let mut record = Record::default();
     assert_eq!(record.matters_until(&rule, at(5)), at(5), "a blank one does not");
-    record.admit(&rule, at(5));
+    assert_eq!(record.admit(&rule, at(5)), Ok(()));
     assert!(record.matters_until(&rule, at(5)) > at(WINDOW), "somebody is in");
     record.settle(&rule, at(6), Settlement::Failed { by: key(1) });
     assert_eq!(record.matters_until(&rule, at(6)), at(6 + WINDOW));
@@ -219,16 +215,16 @@ impl Model {
         if self.lockouts.is_empty() { rule.failures } else { rule.again }
     }
 
-    fn admit(&mut self, rule: &Rule, now: u64) -> Admission {
+    fn admit(&mut self, rule: &Rule, now: u64) -> Result<(), Refusal> {
         self.recall(now);
         match self.lockouts.last() {
             Some((at, length)) if now < at + length => {
-                Admission::Locked(Duration::from_secs(at + length - now))
+                Err(Refusal::Locked(Duration::from_secs(at + length - now)))
             }
-            _ if self.failures.len() + self.in_flight >= self.limit(rule) => Admission::Busy,
+            _ if self.failures.len() + self.in_flight >= self.limit(rule) => Err(Refusal::Busy),
             _ => {
                 self.in_flight += 1;
-                Admission::Admitted
+                Ok(())
             }
         }
     }
@@ -317,7 +313,7 @@ proptest! {
         let (mut record, mut guesses, lasts) = (Record::default(), 0, bursts.len());
         for (second, burst) in bursts.into_iter().enumerate() {
             let now = at(second as u64);
-            let admitted = (0..burst).filter(|_| record.admit(&rule, now) == Admission::Admitted).count();
+            let admitted = (0..burst).filter(|_| record.admit(&rule, now) == Ok(())).count();
             for _ in 0..admitted {
                 record.settle(&rule, now, Settlement::Failed { by: key(1) });
             }

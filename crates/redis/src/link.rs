@@ -13,23 +13,23 @@ use redis::{
     Script, ScriptInvocation, TlsCertificates,
 };
 
-use crate::store::{RedisStore, Sentinel};
+use crate::{RedisStore, Sentinel};
 
 /// Where connections come from.
-pub(super) enum Source {
+pub(crate) enum Source {
     One(Client),
     Cluster(Cluster),
     Sentinels(Sentinels),
 }
 
 /// A cluster, and the servers of it that the config names.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     client: ClusterClient,
     name: String,
 }
 
 /// Servers that know where the master is.
-pub(super) struct Sentinels {
+pub(crate) struct Sentinels {
     addresses: Vec<ConnectionAddr>,
     /// How the master is spoken to; its address is not known yet.
     master: ConnectionInfo,
@@ -39,7 +39,7 @@ pub(super) struct Sentinels {
 
 /// One connection, shared by all requests.
 #[derive(Clone)]
-pub(super) enum Link {
+pub(crate) enum Link {
     One(MultiplexedConnection),
     Cluster(Box<ClusterConnection>),
 }
@@ -47,7 +47,7 @@ pub(super) enum Link {
 // === impl Source ===
 
 impl Source {
-    pub(super) fn new(settings: &RedisStore) -> Result<Self, BoxError> {
+    pub(crate) fn new(settings: &RedisStore) -> Result<Self, BoxError> {
         let certificates = settings.ca.as_deref().map(certificates).transpose()?;
         let infos: Vec<_> = settings.redis.0.iter().map(info).collect::<Result<_, _>>()?;
         let Some(first) = infos.first().cloned() else { return Err("there is no address".into()) };
@@ -82,7 +82,7 @@ impl Source {
     }
 
     /// Its addresses, without what else an URL may hold: a label of metrics, and a word in the log.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::One(client) => name_of(client.get_connection_info().addr()),
             Self::Cluster(cluster) => cluster.name.clone(),
@@ -90,7 +90,7 @@ impl Source {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<Link, RedisError> {
+    pub(crate) async fn connect(&self) -> Result<Link, RedisError> {
         // The budget is kept by who asks; a second timer for each answer would only cost.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         match self {
@@ -173,7 +173,7 @@ impl Sentinels {
 // === impl Link ===
 
 impl Link {
-    pub(super) async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Vec<i64>, RedisError> {
+    pub(crate) async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Vec<i64>, RedisError> {
         match self.clone() {
             Self::One(mut connection) => call.invoke_async(&mut connection).await,
             Self::Cluster(mut connection) => call.invoke_async(&mut *connection).await,
@@ -181,14 +181,14 @@ impl Link {
     }
 
     /// Has Redis learn the script, which spares the first decision two round trips.
-    pub(super) async fn load(&self, script: &Script) -> Result<(), RedisError> {
+    pub(crate) async fn load(&self, script: &Script) -> Result<(), RedisError> {
         match self.clone() {
             Self::One(mut connection) => script.load_async(&mut connection).await.map(drop),
             Self::Cluster(mut connection) => script.load_async(&mut *connection).await.map(drop),
         }
     }
 
-    pub(super) async fn ping(&self) -> Result<(), RedisError> {
+    pub(crate) async fn ping(&self) -> Result<(), RedisError> {
         let ping = redis::cmd("PING");
         match self.clone() {
             Self::One(mut connection) => ping.exec_async(&mut connection).await,
