@@ -178,6 +178,9 @@ async fn drain(session: &mut Session) {
 
 /// What Pingora's error means, given what the stream has done on our behalf.
 pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
+    if let Some(late) = cx.attempts.late {
+        return late;
+    }
     match cx.connection.as_ref().map(|connection| connection.broken_off()) {
         Some(BrokenOff::Unanswered) => Failure::ReadTimeout,
         Some(BrokenOff::TooSlow) => Failure::ClientTimeout,
