@@ -18,9 +18,9 @@ use crate::client::TrustedProxies;
 use crate::connection::{Connection, Tls, address_text};
 use crate::error::Failure;
 use crate::forward::X_REQUEST_ID;
+use crate::gateway::deadline::Watch;
 use crate::head::RequestHead;
 use crate::service::Forward;
-use crate::gateway::deadline::Watch;
 use crate::upstream::{Attempt, Lease, Repetition, Wire};
 use crate::{Error, LocalReply, Route};
 

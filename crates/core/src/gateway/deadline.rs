@@ -21,6 +21,9 @@ use crate::upstream::Wire;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// Clocks count in milliseconds, and not all of them round to the same side.
+pub(super) const GRAIN: Duration = Duration::from_millis(5);
+
 /// Cuts a connection at a given time, unless it is dropped before.
 #[derive(Debug)]
 pub(crate) struct Watch(AbortHandle);
@@ -50,19 +53,27 @@ pub(super) fn set(cx: &mut Context, forward: &Forward, headers: &HeaderMap) {
     cx.attempts.deadline = limit.and_then(|limit| cx.started().checked_add(limit));
 }
 
-/// How long the attempt that begins now may take until it is answered, if there is a limit to that as a whole.
-pub(super) fn left(cx: &Context, forward: &Forward) -> Option<Duration> {
-    let per_try = forward.retry.per_try_timeout.map(|limit| limit.as_std());
-    let total = cx.attempts.deadline.map(|due| due.saturating_duration_since(Instant::now()));
-    per_try.into_iter().chain(total).min()
+/// How long an attempt may take until it is answered, if there is a limit to that as a whole.
+pub(super) fn of_attempt(forward: &Forward) -> Option<Duration> {
+    forward.retry.per_try_timeout.map(|limit| limit.as_std())
+}
+
+/// How much is left of the time that all of it may take.
+pub(super) fn left(cx: &Context) -> Option<Duration> {
+    cx.attempts.deadline.map(|due| due.saturating_duration_since(Instant::now()))
+}
+
+/// When the running attempt has to be answered.
+fn due(cx: &Context) -> Option<Instant> {
+    let limit = cx.forward.as_deref().and_then(of_attempt);
+    let since = cx.attempts.running.as_ref().map(|running| running.since);
+    let attempt = limit.and_then(|limit| since?.checked_add(limit));
+    attempt.into_iter().chain(cx.attempts.deadline).min()
 }
 
 /// The attempt has a connection.
 pub(super) fn watch(cx: &mut Context) {
-    let since = cx.attempts.running.as_ref().map(|running| running.since);
-    let limit = cx.forward.as_ref().and_then(|forward| forward.retry.per_try_timeout);
-    let per_try = limit.and_then(|limit| since?.checked_add(limit.as_std()));
-    let until = per_try.into_iter().chain(cx.attempts.deadline).min();
+    let until = due(cx);
     watch_until(cx, until);
 }
 
@@ -71,15 +82,16 @@ pub(super) fn await_answer(cx: &mut Context) {
     let Some(forward) = cx.forward.as_ref().filter(|_| cx.attempts.first_byte.is_none()) else {
         return;
     };
-    let first_byte = forward.timeouts.first_byte.as_std();
+    let (first_byte, read) = (forward.timeouts.first_byte, forward.timeouts.read);
+    let until = |cx| Instant::now().checked_add(first_byte.as_std()).into_iter().chain(due(cx)).min();
     if cx.request_line().version < Version::HTTP_2 {
         if let Some(connection) = &cx.connection {
-            connection.give_up_after(left(cx, forward).map_or(first_byte, |left| left.min(first_byte)));
+            let left = until(cx).map(|until| until.saturating_duration_since(Instant::now()));
+            left.into_iter().for_each(|left| connection.give_up_after(left));
         }
-    } else if forward.timeouts.first_byte < forward.timeouts.read {
+    } else if first_byte < read {
         // Otherwise the longest pause that Pingora allows is this very limit.
-        let until = Instant::now().checked_add(first_byte);
-        let until = until.into_iter().chain(cx.attempts.deadline).min();
+        let until = until(cx);
         watch_until(cx, until);
     }
 }
@@ -88,8 +100,7 @@ pub(super) fn await_answer(cx: &mut Context) {
 pub(super) fn answered(cx: &mut Context) {
     if let Some(connection) = &cx.connection {
         connection.never_give_up();
-        let left = cx.attempts.deadline.map(|due| due.saturating_duration_since(Instant::now()));
-        if let Some(left) = left.filter(|_| !connection.is_multiplexed()) {
+        if let Some(left) = left(cx).filter(|_| !connection.is_multiplexed()) {
             connection.give_up_after(left);
         }
     }
@@ -105,7 +116,7 @@ fn watch_until(cx: &mut Context, until: Option<Instant>) {
 
 /// Whether the exchange has had its time.
 pub(super) fn is_over(cx: &Context) -> bool {
-    cx.attempts.deadline.is_some_and(|due| Instant::now() >= due)
+    cx.attempts.deadline.is_some_and(|due| Instant::now() + GRAIN >= due)
 }
 
 /// What a failure is, given that time may have been called: by a watch, or by the total being over.

@@ -108,7 +108,8 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     if deadline::is_over(cx) {
         return Err(decided(cx, Error::Exchange(Failure::Overdue)));
     }
-    target.limit(&forward.timeouts, deadline::left(cx, &forward));
+    let (attempt, total) = (deadline::of_attempt(&forward), deadline::left(cx));
+    target.limit(&forward.timeouts, attempt, total);
     if target.announces() {
         let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
         target.announce(cx.client_socket(), destination);

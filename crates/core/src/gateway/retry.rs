@@ -93,8 +93,7 @@ pub(super) async fn pause(cx: &Context, forward: &Forward, server: &str) {
     }
     let longest = forward.retry.longest_wait(cx.attempts.made);
     let wait = longest.mul_f64(fastrand::f64());
-    let left = cx.attempts.deadline.map(|due| due.saturating_duration_since(Instant::now()));
-    tokio::time::sleep(left.map_or(wait, |left| wait.min(left))).await;
+    tokio::time::sleep(deadline::left(cx).map_or(wait, |left| wait.min(left))).await;
 }
 
 /// The head of an answer is there. An `Err` ends the attempt: for another one, or because it is no answer.
@@ -185,8 +184,8 @@ fn calls_for_another(
 /// Whether it is `per_try_timeout` that is over, which is there to have another server asked.
 fn was_tried_long_enough(cx: &Context) -> bool {
     let since = cx.attempts.running.as_ref().map(|running| running.since.elapsed());
-    let limit = cx.forward.as_ref().and_then(|forward| forward.retry.per_try_timeout);
-    since.zip(limit).is_some_and(|(since, limit)| since >= limit.as_std())
+    let limit = cx.forward.as_deref().and_then(deadline::of_attempt);
+    since.zip(limit).is_some_and(|(since, limit)| since + deadline::GRAIN >= limit)
 }
 
 /// Whether the server cannot have seen the request: it says so itself (RFC 9113, 6.8 and 8.7), or TCP does. A reset does

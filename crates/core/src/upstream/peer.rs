@@ -172,9 +172,9 @@ impl fmt::Debug for Peer {
 // === impl Target ===
 
 impl Target {
-    /// Gives each step its time. None has longer than until the attempt is to be over.
-    pub(crate) fn limit(&mut self, timeouts: &Timeouts, left: Option<Duration>) {
-        let at_most = |time: Duration| left.map_or(time, |left| time.min(left));
+    /// Gives each step its time. None has longer than what is left of the attempt's time, and of the whole exchange's.
+    pub(crate) fn limit(&mut self, timeouts: &Timeouts, attempt: Option<Duration>, total: Option<Duration>) {
+        let at_most = |time: Duration| attempt.into_iter().chain(total).fold(time, Duration::min);
         let connect = at_most(timeouts.connect.as_std());
         if connect != self.dial.limit() {
             self.dial = Dial::within(connect);
@@ -183,7 +183,10 @@ impl Target {
         let options = &mut self.http.options;
         options.write_timeout = Some(at_most(timeouts.send.as_std()));
         // The first byte has a deadline of its own, so this one must not come before it.
-        options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
+        let read = timeouts.read.as_std().max(timeouts.first_byte.as_std());
+        // A connection that is shared cannot be cut when the time is over, so the longest silence has to do.
+        let is_shared = options.alpn != ALPN::H1;
+        options.read_timeout = Some(total.filter(|_| is_shared).map_or(read, |total| read.min(total)));
     }
 
     /// Whether the server wants to know who the client is.

@@ -91,7 +91,7 @@ impl Wire {
 
     /// Whether a request should not be sent any more on a connection that may rest so long.
     pub(crate) fn is_stale(&self, longest: Duration) -> bool {
-        self.rested(self.opened.elapsed()) > millis(longest).min(self.kept_for.load(Ordering::Relaxed))
+        self.rested(self.opened.elapsed()) >= millis(longest).min(self.kept_for.load(Ordering::Relaxed))
     }
 
     /// For how many milliseconds it has rested when it is this old.
@@ -222,18 +222,19 @@ mod tests {
     fn a_connection_is_stale_after_our_time_or_the_servers() {
         let rows = [
             (0, None, false, "just now"),
-            (4_000, None, false, "as long as it may"),
-            (4_001, None, true, "longer"),
+            (3_999, None, false, "not yet as long as it may"),
+            (4_000, None, true, "as long as it may"),
+            (0, Some(0), true, "the server keeps nothing"),
             (1_500, Some(1), true, "longer than the server keeps it"),
             (1_000, Some(2), false, "the server keeps it longer than that"),
-            (4_001, Some(60), true, "the server would keep it, and we do not"),
+            (4_000, Some(60), true, "the server would keep it, and we do not"),
         ];
         for (rested, kept_for, expected, row) in rows {
             let mut wire = Wire::new(-1);
             wire.opened = Instant::now();
             kept_for.iter().for_each(|&seconds| wire.keep_for(Duration::from_secs(seconds)));
             let longest = millis(Duration::from_secs(4)).min(wire.kept_for.load(Ordering::Relaxed));
-            assert_eq!(wire.rested(Duration::from_millis(rested)) > longest, expected, "{row}");
+            assert_eq!(wire.rested(Duration::from_millis(rested)) >= longest, expected, "{row}");
         }
     }
 }
