@@ -236,7 +236,10 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         digest: Option<&Digest>,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        retry::connected(session, &mut exchange.cx, peer, reused, digest)
+        let has_body = !session.is_body_empty();
+        retry::connected(session, &mut exchange.cx, peer, reused, digest)?;
+        exchange::asking(&mut exchange.cx, has_body);
+        Ok(())
     }
 
     async fn upstream_request_filter(

@@ -10,7 +10,7 @@ use crate::errors::Refusing;
 #[tokio::test]
 async fn errors_are_told_in_words_of_grpc() {
     let (server, refusing, silent) = (Talk::start().await, Refusing::new(), RawOrigin::silent().await);
-    let tight = "{ rate_limit: { rate: 1r/h } }";
+    let tight = "{ rate_limit: { rate: 1r/m } }";
     let slow = ", timeouts: { first_byte: 300ms, read: 300ms }";
     let rows = [
         (refusing.address, "", "", Code::Unavailable, "upstream_connect_refused"),

@@ -151,6 +151,14 @@ pub(crate) fn connected(cx: &mut Context, reused: bool) {
     }
 }
 
+/// The request is about to be sent. One without a body is all there is: over HTTP/2 Pingora calls no hook for its end.
+pub(super) fn asking(cx: &mut Context, has_body: bool) {
+    if !has_body {
+        cx.attempts.asked = true;
+        deadline::await_answer(cx);
+    }
+}
+
 /// The head of the response is there.
 pub(crate) fn answered(cx: &mut Context, status: StatusCode) {
     let now = Instant::now();
@@ -235,6 +243,7 @@ pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Contex
 /// Shows a piece of the response's body to the filters that want it.
 pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     if deadline::is_over(cx) {
+        cx.attempts.late = Some(Failure::Overdue);
         return Err(decided(cx, Error::Exchange(Failure::Overdue)));
     }
     if end && let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
