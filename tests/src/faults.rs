@@ -127,8 +127,10 @@ async fn in_front_of(cells: &[Cell]) -> Gateway {
     let (mut routes, mut upstreams) = (String::new(), String::new());
     for (number, Cell { path, faulty, .. }) in cells.iter().enumerate() {
         let (address, protocol) = (faulty.address(), faulty.http().protocol());
+        // Only who waits for nothing is not to wait for long: the machine may be busy with all the others.
+        let first_byte = if faulty.fault() == Fault::Silent { "1s" } else { "1m" };
         routes += &format!(
-            "  - {{ match: {{ path: {path} }}, api: {{ upstream: u{number}, timeouts: {{ first_byte: 1s }} }} }}\n"
+            "  - {{ match: {{ path: {path} }}, api: {{ upstream: u{number}, timeouts: {{ first_byte: {first_byte} }} }} }}\n"
         );
         upstreams += &format!("  u{number}: {{ servers: [\"{address}\"], protocol: {protocol} }}\n");
     }
@@ -178,7 +180,7 @@ async fn each_fault_has_the_outcome_of_the_table() {
         let line = lines[usize::from(cell.is_kept)];
         let reason = line["reason"].as_str().unwrap_or_default();
         let Outcome { status: expected, reason: why, seen: read } = cell.expected;
-        let is_in_time = line["duration"].as_f64().is_some_and(|seconds| seconds < 30.0);
+        let is_in_time = lines.iter().all(|line| line["duration"].as_f64().unwrap() < 30.0);
         if (status, reason, seen) != (expected, why, read) || !is_in_time {
             wrong.push(format!(
                 "{}: {status} {reason} {seen}, expected {:?}\n{line}",

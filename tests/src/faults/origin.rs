@@ -88,6 +88,8 @@ impl fmt::Display for Http {
 impl Faulty {
     pub(super) async fn start(http: Http, fault: Fault) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
+        // Otherwise its old connections would keep the port for a minute after it has closed them.
+        socket.set_reuseaddr(true).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
         let state = State { http, fault, is_armed: AtomicBool::new(false), seen: AtomicUsize::new(0) };
@@ -99,6 +101,10 @@ impl Faulty {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        self.state.fault
     }
 
     pub(super) fn http(&self) -> Http {
