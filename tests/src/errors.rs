@@ -11,13 +11,13 @@ use headwall_testkit::Reply;
 use tokio::net::TcpSocket;
 
 /// A port that refuses connections for as long as this lives: it is bound, so nobody else gets it, and nobody listens.
-struct Refusing {
+pub(crate) struct Refusing {
     _socket: TcpSocket,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Refusing {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bound = || {
             let socket = TcpSocket::new_v4()?;
             socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;

@@ -1,6 +1,6 @@
 //! Headwall between programs that were not written for it: curl in front, nginx behind.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// nginx with a configuration of the test's, ended when it is dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     _process: Child,
     dir: TempDir,
     port: u16,
@@ -18,24 +18,35 @@ struct Nginx {
 impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("files")).unwrap();
+        fill(&dir.path().join("files"));
+        let root = dir.path().join("files").display().to_string();
+        Self::start(dir, "", &format!("root {root};")).await
+    }
+
+    /// Is a proxy: `upstream` and what its one location does, in nginx's words.
+    pub(crate) async fn proxying(upstream: &str, location: &str) -> Option<Self> {
+        Self::start(tempfile::tempdir().unwrap(), upstream, &format!("location / {{ {location} }}")).await
+    }
+
+    async fn start(dir: TempDir, upstream: &str, server: &str) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
             skip("nginx is not installed");
             return None;
         }
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("files")).unwrap();
-        fill(&dir.path().join("files"));
         // nginx cannot tell a port that it was given by the system, so a free one is looked for.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let root = dir.path().display();
         let conf = format!(
             "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
-             events {{ }}
+             events {{ worker_connections 1024; }}
              http {{
                  access_log {root}/access.log combined;
                  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
                  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 server {{ listen 127.0.0.1:{port}; root {root}/files; }}
+                 {upstream}
+                 server {{ listen 127.0.0.1:{port}; {server} }}
              }}"
         );
         let conf_path = dir.path().join("nginx.conf");
@@ -43,6 +54,11 @@ impl Nginx {
         let process = Command::new("nginx").arg("-c").arg(&conf_path).kill_on_drop(true).spawn().unwrap();
         eventually(10, async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
         Some(Self { _process: process, dir, port })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     fn log(&self) -> Vec<String> {
@@ -56,7 +72,7 @@ fn lines(path: &Path) -> Vec<String> {
 
 /// Says loudly that a test was not made, past the test runner's capture.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED real_peers: {why}");
 }
 

@@ -7,7 +7,7 @@ use futures_util::stream::poll_fn;
 use headwall::{
     Action, BoxError, Build, Context, LocalReply, Module, RequestHead, Server, Service, async_trait,
 };
-use headwall_testkit::{Feeds, Gateway, Origin, eventually};
+use headwall_testkit::{Feeds, Gateway, Origin, RawOrigin, Wire, eventually};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::{broadcast, mpsc};
 
@@ -66,6 +66,33 @@ async fn the_head_of_a_stream_does_not_wait_for_its_first_event() {
     let open = gateway.client().get("/events").open().await;
     open.assert_status(200);
     drop(feeds.next().await);
+}
+
+/// An answer that says its length is none the less passed on as it comes.
+#[tokio::test]
+async fn a_body_of_known_length_arrives_piece_by_piece() {
+    let more = Arc::new(tokio::sync::Notify::new());
+    let heard = more.clone();
+    let origin = RawOrigin::start(move |mut wire: Wire| {
+        let heard = heard.clone();
+        async move {
+            wire.read_head().await;
+            wire.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n").await;
+            for piece in ["one", "two"] {
+                heard.notified().await;
+                wire.write(piece).await;
+            }
+            wire.read_to_end().await;
+        }
+    })
+    .await;
+    let gateway = in_front_of(origin.address()).await;
+    let mut open = gateway.client().get("/").open().await;
+    for piece in ["one", "two"] {
+        more.notify_one();
+        assert_eq!(open.chunk().await.as_deref(), Some(piece.as_bytes()));
+    }
+    assert_eq!(open.chunk().await, None);
 }
 
 #[tokio::test]

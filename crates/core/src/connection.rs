@@ -171,6 +171,12 @@ impl Connection {
         self.give_up_at.store(0, Ordering::Relaxed);
     }
 
+    /// The exchange that was given up is followed by another attempt.
+    pub(crate) fn mend(&self) {
+        self.never_give_up();
+        self.break_off(BrokenOff::Not);
+    }
+
     /// Why nothing more comes from the stream.
     pub(crate) fn broken_off(&self) -> BrokenOff {
         match self.broken_off.load(Ordering::Relaxed) {

@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use pingora_core::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
 
 use crate::client::TrustedProxies;
 use crate::connection::{Connection, Tls, address_text};
 use crate::error::Failure;
 use crate::forward::X_REQUEST_ID;
+use crate::gateway::deadline::Watch;
 use crate::head::RequestHead;
 use crate::service::Forward;
-use crate::upstream::{Attempt, Lease};
+use crate::upstream::{Attempt, Lease, Repetition, Wire};
 use crate::{Error, LocalReply, Route};
 
 /// One request, as its filters, its service and its upstream see it.
@@ -74,6 +76,18 @@ pub(crate) struct Attempts {
     pub(crate) running: Option<Running>,
     /// The servers that were chosen, in order.
     pub(crate) tried: SmallVec<[Arc<str>; 2]>,
+    /// What the next attempt is, where the upstream is not simply asked for another peer.
+    pub(crate) next: Next,
+    /// A place in the upstream's retry budget, for as long as the repetition runs.
+    pub(crate) repetition: Option<Repetition>,
+    /// When all of it has to be over.
+    pub(crate) deadline: Option<Instant>,
+    /// How the running attempt has failed, where Pingora's error does not tell.
+    pub(crate) late: Option<Failure>,
+    /// Kept connections that were given up before anything was sent on them.
+    pub(crate) stale: u8,
+    /// Informational answers so far.
+    pub(crate) informational: u8,
     pub(crate) connect: Option<Duration>,
     pub(crate) first_byte: Option<Duration>,
     pub(crate) upstream_status: Option<StatusCode>,
@@ -85,6 +99,21 @@ pub(crate) struct Running {
     pub(crate) since: Instant,
     /// Held for as long as the attempt runs.
     pub(crate) lease: Option<Lease>,
+    /// The connection, if it belongs to this attempt alone.
+    pub(crate) wire: Option<Arc<Wire>>,
+    pub(crate) watch: Option<Watch>,
+}
+
+/// What the next attempt is.
+#[derive(Debug, Default)]
+pub(crate) enum Next {
+    /// Whatever the upstream says.
+    #[default]
+    Any,
+    /// The same after a wait: the last one was answered, and not well.
+    Rested,
+    /// The one that was begun, on another connection.
+    Same(Box<HttpPeer>),
 }
 
 /// Why the answer is not the upstream's own.
@@ -337,7 +366,7 @@ impl Context {
 
     /// Ends the running attempt, if there is one, and tells its upstream.
     pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) {
-        let Some(Running { server, since, lease }) = self.attempts.running.take() else {
+        let Some(Running { server, since, lease, .. }) = self.attempts.running.take() else {
             return;
         };
         drop(lease);

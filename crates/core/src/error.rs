@@ -67,6 +67,8 @@ pub enum Failure {
     ReadTimeout,
     /// The server did not take the request in time.
     SendTimeout,
+    /// All attempts together, or the whole answer, took longer than was allowed.
+    Overdue,
     /// The server closed or reset the connection before its answer was complete.
     Closed,
     /// The server's answer is not HTTP, or not one that can be passed on.
@@ -183,7 +185,9 @@ impl Failure {
             Self::ConnectRefused | Self::ConnectFailed | Self::Tls | Self::Closed | Self::InvalidResponse => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::ConnectTimeout | Self::ReadTimeout | Self::SendTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::ReadTimeout | Self::SendTimeout | Self::Overdue => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::ClientClosed | Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -199,6 +203,7 @@ impl Failure {
             Self::Tls => "upstream_tls_failed",
             Self::ReadTimeout => "upstream_read_timeout",
             Self::SendTimeout => "upstream_send_timeout",
+            Self::Overdue => "upstream_total_timeout",
             Self::Closed => "upstream_closed",
             Self::InvalidResponse => "upstream_invalid_response",
             Self::ClientClosed => "client_closed",
@@ -217,6 +222,7 @@ impl Failure {
             | Self::Tls
             | Self::ReadTimeout
             | Self::SendTimeout
+            | Self::Overdue
             | Self::Closed
             | Self::InvalidResponse => true,
             Self::ClientClosed | Self::ClientTimeout | Self::InvalidRequest | Self::Internal => false,

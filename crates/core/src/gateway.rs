@@ -8,18 +8,23 @@
 //! | `early_request_filter` | timeouts are set, client address and request id found out | [`arrive`] |
 //! | `request_filter` | the head is checked, its path normalised; route, filters, service; a reply is sent, a tunnel opened, or a body read that a filter must see whole | [`arrive`], [`exit`], [`crate::websocket`] |
 //! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
+//! | `connected_to_upstream` | a connection that has rested too long is given up | [`retry`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
+//! | `upstream_response_filter` | a status that calls for another attempt ends this one | [`retry`] |
 //! | `response_filter` | what concerned one hop is dropped; filters, last one first | [`exchange`] |
+//! | `error_while_proxy` | another attempt is made where nobody can tell | [`retry`] |
 //! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
 //! | `logging` | metrics, access log, the filters' log hooks | [`exit`] |
 //!
 //! Each phase below is a line or two that names who does the work.
 
 mod arrive;
+pub(crate) mod deadline;
 pub(crate) mod exchange;
 pub(crate) mod exit;
 mod refuse;
+mod retry;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -224,14 +229,16 @@ impl<S: Service> ProxyHttp for Gateway<S> {
 
     async fn connected_to_upstream(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         reused: bool,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         _: RawFd,
-        _: Option<&Digest>,
+        digest: Option<&Digest>,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        exchange::connected(&mut exchange.cx, reused);
+        let has_body = !session.is_body_empty();
+        retry::connected(session, &mut exchange.cx, peer, reused, digest)?;
+        exchange::asking(&mut exchange.cx, has_body);
         Ok(())
     }
 
@@ -262,12 +269,11 @@ impl<S: Service> ProxyHttp for Gateway<S> {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        exchange::answered(&mut exchange.cx, header.status);
-        Ok(())
+        retry::answered(session, &mut exchange.cx, header.status, &header.headers)
     }
 
     async fn response_filter(
@@ -304,7 +310,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
         reused: bool,
     ) -> Box<PingoraError> {
-        exchange::interrupted(session, &mut exchange.cx, error, reused)
+        retry::interrupted(session, &mut exchange.cx, error, reused)
     }
 
     async fn fail_to_proxy(

@@ -60,7 +60,7 @@ pub use metrics::Metrics;
 pub use module::{Build, Module};
 pub use reply::LocalReply;
 pub use route::Route;
-pub use service::{Action, Forward, Service, Timeouts, Tunnel, TunnelLimits};
+pub use service::{Action, Forward, Retry, Service, Timeouts, Tunnel, TunnelLimits};
 pub use table::Table;
 pub use upstream::{
     Attempt, Inquiry, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable, Upstream,

@@ -44,6 +44,7 @@ struct Families {
     in_flight: IntGaugeVec,
     attempts: IntCounterVec,
     upstream_first_byte: HistogramVec,
+    retries: IntCounterVec,
     connections: ConnectionMetrics,
     websockets: WebSocketMetrics,
     log_dropped: IntCounter,
@@ -66,6 +67,8 @@ pub(crate) struct UpstreamMetrics {
     failed: IntCounter,
     abandoned: IntCounter,
     first_byte: Histogram,
+    retries: IntCounter,
+    retries_refused: IntCounter,
 }
 
 /// Client connections, counted by the accept loop.
@@ -164,6 +167,11 @@ impl Metrics {
                 "headwall_upstream_first_byte_seconds",
                 "From the choice of a server to the first byte of its answer.",
                 &["upstream"],
+            )?,
+            retries: counters(
+                "headwall_upstream_retries_total",
+                "Further attempts that were called for: made, or refused because the retry budget was spent.",
+                &["upstream", "result"],
             )?,
             connections: ConnectionMetrics {
                 open: gauge("headwall_connections_open", "Client connections that are open.")?,
@@ -276,12 +284,15 @@ impl Metrics {
 
     pub(crate) fn upstream(&self, name: &str) -> UpstreamMetrics {
         let outcome = |outcome| self.0.attempts.with_label_values(&[name, outcome]);
+        let retries = |result| self.0.retries.with_label_values(&[name, result]);
         UpstreamMetrics {
             ok: outcome("ok"),
             server_error: outcome("server_error"),
             failed: outcome("failed"),
             abandoned: outcome("abandoned"),
             first_byte: self.0.upstream_first_byte.with_label_values(&[name]),
+            retries: retries("made"),
+            retries_refused: retries("refused"),
         }
     }
 
@@ -314,6 +325,10 @@ impl fmt::Debug for Metrics {
 // === impl UpstreamMetrics ===
 
 impl UpstreamMetrics {
+    pub(crate) fn repeated(&self, is_made: bool) {
+        if is_made { &self.retries } else { &self.retries_refused }.inc();
+    }
+
     pub(crate) fn attempt(&self, attempt: &Attempt<'_>) {
         match (attempt.failure, attempt.status) {
             (Some(failure), _) => {

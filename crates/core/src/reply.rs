@@ -5,6 +5,7 @@
 //! same: an error body is `{"error": "A sentence."}`, or what the client prefers of that, RFC 9457
 //! `application/problem+json` and HTML.
 
+pub(crate) mod grpc;
 mod negotiate;
 
 use std::borrow::Cow;

@@ -4,6 +4,8 @@
 //! an [`Action`] is a value that the gateway carries out, so that timeouts, retries, headers, metrics and logs are
 //! the same for every service.
 
+mod retry;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::head::RequestHead;
 use crate::upstream::NamedUpstream;
 use crate::{BoxError, Context, LocalReply};
+
+pub use retry::Retry;
 
 /// Ends a route: replies to a request or says where it goes.
 ///
@@ -62,17 +66,16 @@ pub struct Forward {
     pub upstream: Arc<NamedUpstream>,
     /// How long each step may take.
     pub timeouts: Timeouts,
-    /// How many times an attempt may be made in all, at least 1. A further attempt is only made when the one before
-    /// could not connect, or when a kept-alive connection turned out to be dead and the method is idempotent.
-    pub attempts: u32,
+    /// When a request is sent a further time.
+    pub retry: Retry,
     /// Whether the upstream is told about the client: `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`. Not for a third party.
     pub forward_headers: bool,
 }
 
 impl Forward {
-    /// Forwards with the default timeouts, trying a second server when the first cannot be connected to.
+    /// Forwards with the default timeouts, and a second attempt where nobody can notice.
     pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self { upstream, timeouts: Timeouts::default(), attempts: 2, forward_headers: true }
+        Self { upstream, timeouts: Timeouts::default(), retry: Retry::default(), forward_headers: true }
     }
 }
 
@@ -88,13 +91,16 @@ pub struct Tunnel {
 /// How long the steps of an exchange with an upstream may take.
 ///
 /// As in nginx, `send` and `read` are between two operations, never a total: a download that keeps moving is never
-/// cut.
+/// cut, unless `total` asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// To open a connection, and once more for its TLS handshake. Default: `5s`.
+    /// To open a connection. Default: `5s`.
     #[garde(skip)]
     pub connect: Duration,
+    /// For the TLS handshake on it. Default: `5s`.
+    #[garde(skip)]
+    pub tls: Duration,
     /// Between two writes of the request. Default: `60s`.
     #[garde(skip)]
     pub send: Duration,
@@ -104,6 +110,10 @@ pub struct Timeouts {
     /// Between two reads of the response, or `first_byte` if that is longer. Default: `60s`.
     #[garde(skip)]
     pub read: Duration,
+    /// From the request's head to the end of the response, all attempts together. It ends streams and long downloads too.
+    /// Default: no limit.
+    #[garde(inner(custom(more_than_nothing)))]
+    pub total: Option<Duration>,
 }
 
 /// How long a tunnel may be silent.
@@ -122,7 +132,8 @@ pub struct TunnelLimits {
 impl Default for Timeouts {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self { connect: Duration::from_secs(5), send: minute, first_byte: minute, read: minute }
+        let connect = Duration::from_secs(5);
+        Self { connect, tls: connect, send: minute, first_byte: minute, read: minute, total: None }
     }
 }
 
@@ -130,4 +141,8 @@ impl Default for TunnelLimits {
     fn default() -> Self {
         Self { idle_timeout: Duration::from_secs(3600), linger_timeout: Duration::from_secs(30) }
     }
+}
+
+fn more_than_nothing(time: &Duration, (): &()) -> garde::Result {
+    if time.is_zero() { Err(garde::Error::new("expected more than nothing")) } else { Ok(()) }
 }

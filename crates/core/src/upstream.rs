@@ -5,9 +5,12 @@
 //! name in the config and therefore metrics.
 
 mod announce;
+mod budget;
+mod dial;
 mod inquiry;
 mod peer;
 mod tls;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +25,12 @@ use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
+pub(crate) use budget::{Budget, Repetition};
 pub use inquiry::{Inquiry, Unanswered};
 pub(crate) use peer::{Lease, Target};
 pub use peer::{Peer, Protocol};
 pub use tls::{InvalidServerName, PeerTls, ServerName, UnusablePem};
+pub(crate) use wire::Wire;
 
 /// Picks the peer for one attempt.
 #[async_trait]
@@ -82,6 +87,7 @@ pub struct NamedUpstream {
     name: Arc<str>,
     inner: Arc<dyn Upstream>,
     metrics: UpstreamMetrics,
+    budget: Arc<Budget>,
     complained: Mutex<Option<Instant>>,
 }
 
@@ -94,7 +100,8 @@ impl NamedUpstream {
     /// Names an upstream and counts its attempts in `metrics`.
     pub fn new(name: &str, inner: Arc<dyn Upstream>, metrics: &Metrics) -> Self {
         let metrics = metrics.upstream(name);
-        Self { name: name.into(), inner, metrics, complained: Mutex::default() }
+        let budget = Arc::new(Budget::new(Instant::now()));
+        Self { name: name.into(), inner, metrics, budget, complained: Mutex::default() }
     }
 
     /// The name in the config.
@@ -112,9 +119,18 @@ impl NamedUpstream {
         &self.inner
     }
 
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     pub(crate) fn finished(&self, attempt: &Attempt<'_>) {
         self.metrics.attempt(attempt);
         self.inner.finished(attempt);
+    }
+
+    /// A request is sent a further time, or would have been if the budget had not been spent.
+    pub(crate) fn repeated(&self, is_made: bool) {
+        self.metrics.repeated(is_made);
     }
 
     /// Tells the log what is wrong with a server, unless it was told of one just now.

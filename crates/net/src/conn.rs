@@ -240,6 +240,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
                     inbound.rest();
                 }
             }
+            // Whoever waits for the client has nothing more to write for now. Pingora flushes a body of known length only
+            // at its end, and its client would wait for the first half until the second is there.
+            Phase::Exchange if !self.out.is_empty() => {
+                if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+                    return Poll::Ready(Err(error));
+                }
+            }
             Phase::Idle | Phase::Head | Phase::Exchange | Phase::Multiplexed => {}
         }
         self.poll_time(cx)

@@ -15,8 +15,8 @@ use garde::Validate;
 use headwall_core::units::UpstreamRef;
 use headwall_core::websocket::Handshake;
 use headwall_core::{
-    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHead, Service, Timeouts, Tunnel,
-    TunnelLimits, async_trait,
+    Action, BoxError, Build, Context, Forward, LocalReply, Module, RequestHead, Retry, Service, Timeouts,
+    Tunnel, TunnelLimits, async_trait,
 };
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -43,11 +43,10 @@ pub struct Api {
     #[serde(default)]
     #[garde(dive)]
     pub timeouts: Timeouts,
-    /// How many servers may be tried. Another one is tried when the one before could not be connected to, or, for
-    /// idempotent methods, when a kept-alive connection turned out to be dead. Default: 2.
-    #[serde(default = "default_attempts")]
-    #[garde(range(min = 1, max = 10))]
-    pub attempts: u32,
+    /// When a request is sent a further time.
+    #[serde(default)]
+    #[garde(dive)]
+    pub retry: Retry,
     /// Tells the upstream about the client: `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`. Switch it off for somebody
     /// else's server, which then gets none of them, not even those that the client has sent. Default: true.
     #[serde(default = "yes")]
@@ -73,7 +72,7 @@ impl Module for Api {
         let forward = Arc::new(Forward {
             upstream,
             timeouts: self.timeouts,
-            attempts: self.attempts,
+            retry: self.retry.clone(),
             forward_headers: self.forward_headers,
         });
         let tunnel = self.websocket.map(|limits| Arc::new(Tunnel { forward: forward.clone(), limits }));
@@ -109,8 +108,4 @@ impl Service for ApiService {
 
 fn yes() -> bool {
     true
-}
-
-fn default_attempts() -> u32 {
-    2
 }

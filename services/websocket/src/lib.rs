@@ -37,7 +37,7 @@ pub struct WebSocket {
     pub linger_timeout: Duration,
     /// How long each step of the handshake may take.
     #[serde(default)]
-    #[garde(dive)]
+    #[garde(dive, custom(no_total))]
     pub timeouts: Timeouts,
 }
 
@@ -69,6 +69,16 @@ impl Service for WebSocketService {
 
     fn describe(&self) -> String {
         format!("WebSocket to upstream {}", self.0.forward.upstream.name())
+    }
+}
+
+/// A socket has no end that could be waited for.
+fn no_total(timeouts: &Timeouts, (): &()) -> garde::Result {
+    match timeouts.total {
+        Some(_) => {
+            Err(garde::Error::new("expected no `total`, which is for answers; a socket has `idle_timeout`"))
+        }
+        None => Ok(()),
     }
 }
 

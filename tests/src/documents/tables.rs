@@ -224,6 +224,7 @@ fn the_table_of_reasons_is_complete() {
         Failure::Tls,
         Failure::ReadTimeout,
         Failure::SendTimeout,
+        Failure::Overdue,
         Failure::Closed,
         Failure::InvalidResponse,
         Failure::ClientClosed,

@@ -52,7 +52,7 @@ async fn attempts_can_be_limited_to_one() {
     let (refusing, origin) = (Refusing::new(), Origin::fixed("hello").await);
     let gateway = Gateway::config(
         r#"
-        sites: [{ routes: [{ api: { upstream: app, attempts: 1 } }] }]
+        sites: [{ routes: [{ api: { upstream: app, retry: { attempts: 1 } } }] }]
         upstreams: { app: { servers: ["${DOWN}", "${UP}"] } }
         "#,
     )

@@ -42,13 +42,13 @@ async fn a_server_that_refuses_connections_is_a_502() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_or_is_none_is_a_502() {
     let rows = [
-        ("", "upstream_closed", "no byte of an answer"),
-        ("HTTP/1.1 200 OK\r\ncontent-len", "upstream_closed", "half a head"),
-        ("I am no HTTP\r\n\r\n", "upstream_invalid_response", "garbage"),
-        ("HTTP/1.1 2OO OK\r\n\r\n", "upstream_invalid_response", "a status that is none"),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "upstream_invalid_response", "a field that is none"),
+        ("", "upstream_closed", 2, "no byte of an answer"),
+        ("HTTP/1.1 200 OK\r\ncontent-len", "upstream_closed", 2, "half a head"),
+        ("I am no HTTP\r\n\r\n", "upstream_invalid_response", 1, "garbage"),
+        ("HTTP/1.1 2OO OK\r\n\r\n", "upstream_invalid_response", 1, "a status that is none"),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "upstream_invalid_response", 1, "a field that is none"),
     ];
-    for (answer, expected, row) in rows {
+    for (answer, expected, attempts, row) in rows {
         let origin = RawOrigin::start(move |mut wire: Wire| async move {
             wire.read_head().await;
             wire.write(answer).await;
@@ -58,11 +58,7 @@ async fn an_answer_that_does_not_come_or_is_none_is_a_502() {
         let reply = gateway.client().get("/").send().await;
         assert_eq!(reply.status, 502, "{row}: {reply}");
         assert_error(&reply, 502, UNREACHABLE);
-        assert_eq!(
-            origin.connections(),
-            1,
-            "{row}: the connection was fresh, so the request is not repeated"
-        );
+        assert_eq!(origin.connections(), attempts, "{row}: a server that talks nonsense is not asked twice");
         assert_eq!(reason(gateway).await, expected, "{row}");
     }
 }

@@ -152,7 +152,7 @@ async fn a_handshake_has_a_time_limit() {
     let origin = RawOrigin::start(async |mut wire: Wire| drop(wire.read_to_end().await)).await;
     let yaml = format!(
         "
-        sites: [{{ routes: [{{ api: {{ upstream: app, attempts: 1, timeouts: {{ connect: 300ms }} }} }}] }}]
+        sites: [{{ routes: [{{ api: {{ upstream: app, retry: {{ attempts: 1 }}, timeouts: {{ connect: 300ms }} }} }}] }}]
         upstreams: {{ app: {{ servers: [\"https://{}\"] }} }}
         ",
         origin.address()

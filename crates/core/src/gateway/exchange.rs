@@ -11,13 +11,13 @@ use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::exit;
-use crate::context::Running;
+use super::{deadline, retry};
+use crate::context::{Next, Running};
 use crate::error::{Failure, cause_of};
 use crate::head::ResponseHead;
 use crate::service::Forward;
 use crate::upstream::Target;
-use crate::{Context, Error, Flow, LocalReply, Phases, Route, Unavailable};
+use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
 
 /// The name of errors that stand for something in the context's verdict.
 const DECIDED: ErrorType = ErrorType::Custom("decided");
@@ -34,6 +34,8 @@ pub(super) async fn begin(
     if req.headers.contains_key(UPGRADE) {
         req.remove_header(&UPGRADE);
     }
+    deadline::set(cx, &forward, &req.headers);
+    forward.upstream.budget().request(cx.started());
     cx.forward = Some(forward);
     if cx.entered.iter().any(|route| route.has(Phases::WHOLE_REQUEST_BODY)) {
         Box::pin(read_ahead(session, cx, body_timeout)).await?;
@@ -94,8 +96,15 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     let Some(forward) = cx.forward.clone() else {
         return Err(decided(cx, Error::Exchange(Failure::Internal)));
     };
-    cx.attempts.made += 1;
     (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
+    if let Next::Same(peer) = &mut cx.attempts.next {
+        let peer = peer.clone();
+        cx.attempts.next = Next::Any;
+        return Ok(peer);
+    }
+    cx.attempts.made += 1;
+    (cx.attempts.upstream_status, cx.attempts.first_byte, cx.attempts.late) = (None, None, None);
+    cx.attempts.informational = 0;
     let upstream = &forward.upstream;
     let peer = match upstream.inner().peer(session.req_header(), cx).await {
         Ok(peer) => peer,
@@ -114,23 +123,35 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
         }
     };
     let mut target = peer.into_target();
-    target.limit(&forward.timeouts);
+    if cx.attempts.made > 1 {
+        retry::pause(cx, &forward, &target.server).await;
+        cx.attempts.next = Next::Any;
+    }
+    if deadline::is_over(cx) {
+        return Err(decided(cx, Error::Exchange(Failure::Overdue)));
+    }
+    let (attempt, total) = (deadline::of_attempt(&forward), deadline::left(cx));
+    target.limit(&forward.timeouts, attempt, total);
     if target.announces() {
         let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
         target.announce(cx.client_socket(), destination);
     }
     let Target { http, server, lease, .. } = target;
     cx.attempts.tried.push(server.clone());
-    cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
+    cx.attempts.running = Some(Running { server, since: Instant::now(), lease, wire: None, watch: None });
     Ok(http)
 }
 
 /// The server could not be connected to. Nothing was sent, so another attempt is always safe.
 pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
-    let failure = Failure::of(&error);
+    let failure = deadline::judge(cx, Failure::of(&error));
     complain(cx, &error);
     cx.finish_attempt(Some(failure));
-    error.set_retry(attempts_are_left(cx));
+    let is_repeated = attempts_are_left(cx) && failure != Failure::Overdue;
+    if is_repeated && let Some(forward) = &cx.forward {
+        forward.upstream.repeated(true);
+    }
+    error.set_retry(is_repeated);
     error
 }
 
@@ -152,53 +173,21 @@ pub(crate) fn connected(cx: &mut Context, reused: bool) {
     }
 }
 
-/// The request has been sent as far as it goes: from now on the upstream is to answer.
-///
-/// Pingora has one timer for all reads from an upstream, so the first byte's deadline is kept by the client's stream.
-/// Not on HTTP/2, where that stream belongs to other requests too.
-fn await_answer(cx: &Context) {
-    if cx.request_line().version >= Version::HTTP_2 || cx.attempts.first_byte.is_some() {
-        return;
-    }
-    if let (Some(connection), Some(forward)) = (&cx.connection, &cx.forward) {
-        connection.give_up_after(forward.timeouts.first_byte.as_std());
+/// The request is about to be sent. One without a body is all there is: over HTTP/2 Pingora calls no hook for its end.
+pub(super) fn asking(cx: &mut Context, has_body: bool) {
+    if !has_body {
+        cx.attempts.asked = true;
+        deadline::await_answer(cx);
     }
 }
 
 /// The head of the response is there.
 pub(crate) fn answered(cx: &mut Context, status: StatusCode) {
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        return;
-    }
-    if let Some(connection) = &cx.connection {
-        connection.never_give_up();
-    }
     let now = Instant::now();
     cx.attempts.upstream_status = Some(status);
     cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| now - running.since);
     cx.verdict.answered = Some(now - cx.started());
-}
-
-/// The exchange broke off. Another attempt is made only where it cannot be noticed: the connection had been kept
-/// alive and was dead, the method is idempotent (RFC 9110, 9.2.2), and no filter has seen a part of the body.
-pub(super) fn interrupted(
-    session: &mut Session,
-    cx: &mut Context,
-    mut error: Box<PingoraError>,
-    reused: bool,
-) -> Box<PingoraError> {
-    let failure = exit::failure(cx, &error);
-    complain(cx, &error);
-    cx.finish_attempt(Some(failure));
-    let replayable = session.req_header().method.is_idempotent()
-        && !session.as_ref().retry_buffer_truncated()
-        && !cx.entered.iter().any(Route::reads_requests);
-    if replayable && attempts_are_left(cx) {
-        error.retry.decide_reuse(reused);
-    } else {
-        error.set_retry(false);
-    }
-    error
+    deadline::answered(cx);
 }
 
 /// Gives up a client of HTTP/2 that sends its body in crumbs. The stream below carries other requests too, so it is seen
@@ -221,7 +210,7 @@ pub(super) fn keep_pace(cx: &mut Context, bytes: usize, window: Duration, rate: 
 pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     if end {
         cx.attempts.asked = true;
-        await_answer(cx);
+        deadline::await_answer(cx);
     }
     cx.attempts.body += piece.as_ref().map_or(0, |piece| piece.len() as u64);
     if cx.attempts.body > cx.body_limit() {
@@ -275,6 +264,13 @@ pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Contex
 
 /// Shows a piece of the response's body to the filters that want it.
 pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+    if deadline::is_over(cx) {
+        cx.attempts.late = Some(Failure::Overdue);
+        return Err(decided(cx, Error::Exchange(Failure::Overdue)));
+    }
+    if end && let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
+        wire.rest();
+    }
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE_BODY) {
             let route = cx.entered[index].clone();
@@ -285,7 +281,7 @@ pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bo
 }
 
 pub(crate) fn attempts_are_left(cx: &Context) -> bool {
-    cx.forward.as_ref().is_some_and(|forward| cx.attempts.made < forward.attempts)
+    cx.forward.as_ref().is_some_and(|forward| cx.attempts.made < forward.retry.attempts)
 }
 
 /// The answer to a body that is larger than it may be.
@@ -309,7 +305,7 @@ fn decided(cx: &mut Context, error: Error) -> Box<PingoraError> {
 mod tests {
     use super::*;
     use crate::table::NotFound;
-    use crate::{BoxError, Filter};
+    use crate::{BoxError, Filter, Route};
 
     /// Holds every piece back.
     struct Miser;

@@ -11,7 +11,7 @@ use crate::access_log::Record;
 use crate::connection::{BrokenOff, Phase};
 use crate::error::Failure;
 use crate::head::{ResponseHead, blank_response};
-use crate::reply::{Body, BodyStream, Representation};
+use crate::reply::{Body, BodyStream, Representation, grpc};
 use crate::{Context, Error, LocalReply, Outcome};
 
 /// Turns an error into the reply for the client, and tells the log what the client is not told.
@@ -52,12 +52,14 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     cx.verdict.reason = reply.reason();
     let req = session.req_header();
     let (version, is_head) = (req.version, req.method == Method::HEAD);
+    let reply = grpc::answer(req, reply);
     let (mut res, mut body) = compose(reply, &req.headers);
     if exchange::response(version, &mut res, cx).is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
         let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
-        (res, body) = compose(reply_to(&error), &session.req_header().headers);
+        let reply = grpc::answer(session.req_header(), reply_to(&error));
+        (res, body) = compose(reply, &session.req_header().headers);
     }
     frame(&mut res, &body, version);
     cx.verdict.answered = Some(cx.started().elapsed());
@@ -178,6 +180,9 @@ async fn drain(session: &mut Session) {
 
 /// What Pingora's error means, given what the stream has done on our behalf.
 pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
+    if let Some(late) = cx.attempts.late {
+        return late;
+    }
     match cx.connection.as_ref().map(|connection| connection.broken_off()) {
         Some(BrokenOff::Unanswered) => Failure::ReadTimeout,
         Some(BrokenOff::TooSlow) => Failure::ClientTimeout,

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::connectors::L4Connect;
-use pingora_core::protocols::l4::ext::{connect, connect_uds};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{Error, ErrorType, OrErr, Result};
+use pingora_error::{ErrorType, OrErr, Result};
 use tokio::io::AsyncWriteExt;
 
+use super::dial;
 use crate::proxy_protocol::{Header, Version};
 
 /// Tells one server about its clients.
@@ -33,7 +33,7 @@ pub(super) struct Announcer {
 #[derive(Debug)]
 struct Announced {
     header: Header,
-    timeout: Option<Duration>,
+    limit: Duration,
 }
 
 // === impl Announcer ===
@@ -44,23 +44,24 @@ impl Announcer {
     }
 
     /// The connection is the client's at `source`, which had connected to `destination`; the server's own address stands
-    /// in for one that is not known.
-    pub(super) fn speak_for(&self, source: SocketAddr, destination: Option<SocketAddr>, http: &mut HttpPeer) {
+    /// in for one that is not known. It has to be open within `limit`.
+    pub(super) fn speak_for(
+        &self,
+        source: SocketAddr,
+        destination: Option<SocketAddr>,
+        limit: Duration,
+        http: &mut HttpPeer,
+    ) {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let server = || http._address.as_inet().copied().unwrap_or(nowhere);
         let header = self.version.header(source, destination.unwrap_or_else(server));
         http.group_key = self.clients.hash_one((http.group_key, &header));
-        self.send(header, http);
+        http.options.custom_l4 = Some(Arc::new(Announced { header, limit }));
     }
 
     /// The connection is nobody's but ours.
-    pub(super) fn speak_for_nobody(&self, http: &mut HttpPeer) {
-        self.send(self.version.local(), http);
-    }
-
-    fn send(&self, header: Header, http: &mut HttpPeer) {
-        let timeout = http.options.connection_timeout;
-        http.options.custom_l4 = Some(Arc::new(Announced { header, timeout }));
+    pub(super) fn speak_for_nobody(&self, limit: Duration, http: &mut HttpPeer) {
+        http.options.custom_l4 = Some(Arc::new(Announced { header: self.version.local(), limit }));
     }
 }
 
@@ -75,29 +76,16 @@ impl fmt::Debug for Announcer {
 #[async_trait]
 impl L4Connect for Announced {
     async fn connect(&self, address: &Address) -> Result<Stream> {
-        match self.timeout {
-            None => self.open(address).await,
-            Some(limit) => tokio::time::timeout(limit, self.open(address)).await.unwrap_or_else(|_| {
-                Error::e_explain(ErrorType::ConnectTimedout, "the connection was not open")
-            }),
-        }
-    }
-}
-
-impl Announced {
-    async fn open(&self, address: &Address) -> Result<Stream> {
-        let mut stream: Stream = match address {
-            Address::Inet(address) => connect(address, None).await?.into(),
-            Address::Unix(address) => {
-                let no_path = || Error::explain(ErrorType::ConnectError, "the socket has no path");
-                connect_uds(address.as_pathname().ok_or_else(no_path)?).await?.into()
-            }
-        };
-        let write = async {
-            stream.write_all(self.header.as_bytes()).await?;
-            stream.flush().await
-        };
-        write.await.or_err(ErrorType::ConnectError, "the PROXY protocol's header could not be written")?;
-        Ok(stream)
+        dial::within(self.limit, async {
+            let mut stream = dial::open(address).await?;
+            let write = async {
+                stream.write_all(self.header.as_bytes()).await?;
+                stream.flush().await
+            };
+            let unwritten = "the PROXY protocol's header could not be written";
+            write.await.or_err(ErrorType::ConnectError, unwritten)?;
+            Ok(stream)
+        })
+        .await
     }
 }

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::announce::Announcer;
+use super::dial::Dial;
 use super::tls::{PeerTls, ServerName};
 use crate::{Timeouts, proxy_protocol};
 
@@ -23,6 +24,7 @@ const STREAMS: usize = 128;
 pub struct Peer {
     http: Box<HttpPeer>,
     name: Arc<str>,
+    dial: Arc<Dial>,
     announcer: Option<Announcer>,
     lease: Option<Lease>,
 }
@@ -49,6 +51,7 @@ pub(crate) struct Target {
     pub(crate) http: Box<HttpPeer>,
     pub(crate) server: Arc<str>,
     pub(crate) lease: Option<Lease>,
+    dial: Arc<Dial>,
     announcer: Option<Announcer>,
 }
 
@@ -82,7 +85,8 @@ impl Peer {
         http.options.idle_timeout = Some(Duration::from_secs(4));
         // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
         http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        Self { http: Box::new(http), name, announcer: None, lease: None }
+        let dial = Dial::within(Timeouts::default().connect.as_std());
+        Self { http: Box::new(http), name, dial, announcer: None, lease: None }
     }
 
     /// Speaks another HTTP than HTTP/1.1. A WebSocket is asked for in HTTP/1.1 all the same.
@@ -135,26 +139,27 @@ impl Peer {
     /// Connecting may take `timeout`, and so may the TLS handshake and each read and write.
     pub fn for_check(&self, timeout: Duration) -> HttpPeer {
         let mut http = HttpPeer::clone(&self.http);
-        http.options.connection_timeout = Some(timeout);
+        Dial::within(timeout).open_for(&mut http, timeout);
         http.options.read_timeout = Some(timeout);
         http.options.write_timeout = Some(timeout);
         if let Some(announcer) = &self.announcer {
-            announcer.speak_for_nobody(&mut http);
+            announcer.speak_for_nobody(timeout, &mut http);
         }
         http
     }
 
     pub(crate) fn into_target(self) -> Target {
-        let Self { http, name: server, announcer, lease } = self;
-        Target { http, server, lease, announcer }
+        let Self { http, name: server, dial, announcer, lease } = self;
+        Target { http, server, lease, dial, announcer }
     }
 }
 
 impl Clone for Peer {
     /// The same server without the lease: a lease belongs to one attempt.
     fn clone(&self) -> Self {
-        let (http, name, announcer) = (self.http.clone(), self.name.clone(), self.announcer.clone());
-        Self { http, name, announcer, lease: None }
+        let Self { http, name, dial, announcer, lease: _ } = self;
+        let (http, name, announcer) = (http.clone(), name.clone(), announcer.clone());
+        Self { http, name, dial: dial.clone(), announcer, lease: None }
     }
 }
 
@@ -167,16 +172,21 @@ impl fmt::Debug for Peer {
 // === impl Target ===
 
 impl Target {
-    pub(crate) fn limit(&mut self, timeouts: &Timeouts) {
-        let is_tls = self.http.is_tls();
+    /// Gives each step its time. None has longer than what is left of the attempt's time, and of the whole exchange's.
+    pub(crate) fn limit(&mut self, timeouts: &Timeouts, attempt: Option<Duration>, total: Option<Duration>) {
+        let at_most = |time: Duration| attempt.into_iter().chain(total).fold(time, Duration::min);
+        let connect = at_most(timeouts.connect.as_std());
+        if connect != self.dial.limit() {
+            self.dial = Dial::within(connect);
+        }
+        self.dial.open_for(&mut self.http, at_most(timeouts.tls.as_std()));
         let options = &mut self.http.options;
-        // Pingora gives the first to the connection, and once more to the TLS handshake.
-        let connect = timeouts.connect.as_std();
-        options.connection_timeout = Some(connect);
-        options.total_connection_timeout = Some(if is_tls { connect * 2 } else { connect });
-        options.write_timeout = Some(timeouts.send.as_std());
+        options.write_timeout = Some(at_most(timeouts.send.as_std()));
         // The first byte has a deadline of its own, so this one must not come before it.
-        options.read_timeout = Some(timeouts.read.as_std().max(timeouts.first_byte.as_std()));
+        let read = timeouts.read.as_std().max(timeouts.first_byte.as_std());
+        // A connection that is shared cannot be cut when the time is over, so the longest silence has to do.
+        let is_shared = options.alpn != ALPN::H1;
+        options.read_timeout = Some(total.filter(|_| is_shared).map_or(read, |total| read.min(total)));
     }
 
     /// Whether the server wants to know who the client is.
@@ -187,7 +197,7 @@ impl Target {
     /// Tells it: the client at `source` had connected to `destination`, if that is known.
     pub(crate) fn announce(&mut self, source: SocketAddr, destination: Option<SocketAddr>) {
         if let Some(announcer) = &self.announcer {
-            announcer.speak_for(source, destination, &mut self.http);
+            announcer.speak_for(source, destination, self.dial.limit(), &mut self.http);
         }
     }
 }
