@@ -138,6 +138,13 @@ impl Context {
         }
     }
 
+    /// A request from `client` that came through no gateway: for tests of modules, and for questions on nobody's behalf.
+    pub fn from_client(client: SocketAddr) -> Self {
+        let mut cx = Self::unknown();
+        cx.arrive_from(client, false);
+        cx
+    }
+
     /// The request came on this connection. What is known of it is filled in in place: a context is large to move.
     pub(crate) fn arrive_on(&mut self, connection: Arc<Connection>, secure: bool) {
         self.arrive(connection.peer(), connection.peer_text().clone(), secure);
@@ -340,14 +347,14 @@ impl Context {
         let Some(Running { server, since, lease }) = self.attempts.running.take() else {
             return;
         };
-        drop(lease);
         if let Some(connection) = &self.connection {
             connection.never_give_up();
         }
         if let Some(forward) = &self.forward {
             let status = self.attempts.upstream_status;
             let elapsed = self.attempts.first_byte.unwrap_or_else(|| since.elapsed());
-            forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed });
+            let lease = lease.as_deref();
+            forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed, lease });
         }
     }
 }

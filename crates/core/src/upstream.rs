@@ -9,6 +9,7 @@ mod inquiry;
 mod peer;
 mod tls;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,8 @@ pub struct Attempt<'a> {
     pub failure: Option<Failure>,
     /// From the choice of the peer to the first byte of the response, or to the failure.
     pub elapsed: Duration,
+    /// What [`Peer::with_lease`] was given: an upstream finds there what it knows about the server, without a look-up.
+    pub lease: Option<&'a (dyn Any + Send + Sync)>,
 }
 
 /// An upstream with the name that config, logs and metrics know it by.

@@ -12,13 +12,17 @@
 //! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
-mod balance;
 mod cluster;
 mod dialect;
 mod health;
+pub mod policy;
+mod roster;
+mod server;
 mod settings;
 mod tls;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
+pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
+pub use server::Server;
 pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
 pub use tls::{TlsSettings, UnusableFile};

@@ -16,15 +16,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::Cluster;
 use crate::dialect::Dialect;
+use crate::policy::{Policies, StandardPolicies};
 use crate::{Scheme, ServerAddress, TlsSettings};
 
 /// Servers that stand for one another.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ClusterSettings {
+#[serde(deny_unknown_fields, bound = "")]
+#[schemars(rename = "ClusterSettings", bound = "P: Policies")]
+#[garde(context(()))]
+pub struct ClusterSettings<P: Policies = StandardPolicies> {
     /// The servers: addresses, or maps with an address and a weight. `https://` is spoken to either all of them or none.
     #[garde(length(min = 1), custom(one_scheme), dive)]
     pub servers: Vec<ServerSettings>,
+    /// Which of them gets a request. Default: `round_robin`.
+    #[serde(default)]
+    #[garde(dive)]
+    pub policy: P,
     /// Which HTTP they are spoken to in. WebSockets are asked for in HTTP/1.1 in any case. Default: `http1`.
     #[serde(default)]
     #[garde(skip)]
@@ -98,7 +105,7 @@ pub struct Keepalive {
 
 // === impl ClusterSettings ===
 
-impl Module for ClusterSettings {
+impl<P: Policies> Module for ClusterSettings<P> {
     type Makes = dyn Upstream;
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Upstream>, BoxError> {
@@ -110,12 +117,8 @@ impl Module for ClusterSettings {
             }
         }
         let tls = self.tls.as_ref().map(TlsSettings::read).transpose()?.unwrap_or_default();
-        // A cluster that did not change keeps its health and goes on checking. A certificate that did is a change.
-        let key = format!("{self:?} {:x}", tls.fingerprint());
-        let cluster = cx.shared(&key, || {
-            self.tls.iter().for_each(|tls| tls.warn(cx.name()));
-            Cluster::new(cx.name(), self, Dialect::new(self, tls), cx.metrics())
-        })?;
+        self.tls.iter().for_each(|tls| tls.warn(cx.name()));
+        let cluster = Arc::new(Cluster::new(self, Dialect::new(self, tls), cx)?);
         cx.before_traffic(cluster.first_look());
         Ok(cluster)
     }

@@ -112,7 +112,8 @@ impl Peer {
         self
     }
 
-    /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue.
+    /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue. How the attempt
+    /// ended is told before, in [`Attempt::lease`](super::Attempt::lease)'s company.
     #[must_use]
     pub fn with_lease(mut self, lease: impl Any + Send + Sync) -> Self {
         self.lease = Some(Box::new(lease));
@@ -142,6 +143,10 @@ impl Peer {
             announcer.speak_for_nobody(&mut http);
         }
         http
+    }
+
+    pub(crate) fn lease(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.lease.as_deref()
     }
 
     pub(crate) fn into_target(self) -> Target {
