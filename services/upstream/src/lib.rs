@@ -12,17 +12,25 @@
 //! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
+mod breaker;
 mod cluster;
 mod dialect;
 mod health;
 pub mod policy;
+mod queue;
 mod roster;
 mod server;
 mod settings;
+mod sticky;
 mod tls;
+mod token;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
+pub use breaker::BreakerSettings;
 pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
+pub use queue::QueueSettings;
 pub use server::Server;
 pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
+pub use sticky::{SameSite, StickySettings};
 pub use tls::{TlsSettings, UnusableFile};
+pub use token::{CookieName, FieldName, InvalidName};

@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 
+use aws_lc_rs::rand;
 use headwall_core::BoxError;
 use parking_lot::Mutex;
 
@@ -15,13 +17,16 @@ use crate::health::Watch;
 use crate::server::{Audience, Server};
 
 /// The servers of an upstream, over all its configs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Roster {
     servers: Kept<Server>,
     watches: Kept<Watch>,
     /// The last good answer to each look-up.
     answers: Mutex<HashMap<(String, u16), Vec<SocketAddr>>>,
     audience: Arc<Audience>,
+    /// Requests and tunnels at all servers together, where that is limited.
+    together: Arc<AtomicU32>,
+    key: Mutex<Option<[u8; 32]>>,
 }
 
 /// Things that are there for as long as somebody else holds them, by what makes them what they are.
@@ -57,6 +62,22 @@ impl Roster {
     /// Remembers where a name is.
     pub(crate) fn remember(&self, host: &str, port: u16, addresses: &[SocketAddr]) {
         self.answers.lock().insert((host.to_owned(), port), addresses.to_vec());
+    }
+
+    /// How many requests and tunnels all servers have together, of those that count.
+    pub(crate) fn together(&self) -> &Arc<AtomicU32> {
+        &self.together
+    }
+
+    /// A secret that was made at random, and is the same for as long as there is a config with this upstream.
+    pub(crate) fn key(&self) -> Result<[u8; 32], BoxError> {
+        let mut made = self.key.lock();
+        if let Some(key) = *made {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        rand::fill(&mut key)?;
+        Ok(*made.insert(key))
     }
 
     /// Those who are told of changes.
