@@ -6,6 +6,8 @@
 mod members;
 mod names;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -72,7 +74,9 @@ impl Cluster {
         let interval = settings.health_check.as_ref().map_or(UNCHECKED, |check| check.interval.as_std());
         let members = Members::new(settings, dialect, roster.clone(), cx)?;
         let gauge = |name, help| {
-            cx.metrics().gauges(name, help, &["upstream"]).map(|gauges| gauges.with_label_values(&[cx.name()]))
+            cx.metrics()
+                .gauges(name, help, &["upstream"])
+                .map(|gauges| gauges.with_label_values(&[cx.name()]))
         };
         let queue = |queue: &QueueSettings| {
             let waiting = gauge("headwall_upstream_waiting", "Requests that wait for a place at a server.")?;

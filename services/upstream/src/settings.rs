@@ -163,8 +163,9 @@ fn one_scheme(servers: &[ServerSettings], (): &()) -> garde::Result {
 }
 
 fn different(servers: &[ServerSettings], (): &()) -> garde::Result {
-    let is_named_before =
-        |&(index, server): &(usize, &ServerSettings)| servers[..index].iter().any(|earlier| earlier.address == server.address);
+    let is_named_before = |&(index, server): &(usize, &ServerSettings)| {
+        servers[..index].iter().any(|earlier| earlier.address == server.address)
+    };
     match servers.iter().enumerate().find(is_named_before) {
         Some((_, twice)) => Err(garde::Error::new(format!(
             "server `{}` is named twice; give it a weight instead",
@@ -176,7 +177,9 @@ fn different(servers: &[ServerSettings], (): &()) -> garde::Result {
 
 fn some_weight(servers: &[ServerSettings], (): &()) -> garde::Result {
     if !servers.is_empty() && servers.iter().all(|server| server.weight == 0) {
-        return Err(garde::Error::new("expected a server with a weight of more than 0: nobody would get a request"));
+        return Err(garde::Error::new(
+            "expected a server with a weight of more than 0: nobody would get a request",
+        ));
     }
     Ok(())
 }

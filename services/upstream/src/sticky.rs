@@ -25,7 +25,7 @@ use crate::token::CookieName;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Sticky")]
 pub struct StickySettings {
-    /// The cookie's name. Two upstreams of one site need two names. Default: `headwall_server`.
+    /// The cookie's name. Two upstreams of one site need two names. Default: `headwall-server`.
     #[garde(skip)]
     pub cookie: CookieName,
     /// What the cookie is signed with: at least 16 bytes, from a `${VARIABLE}`. Processes that share it know each other's
@@ -119,7 +119,8 @@ impl Sticky {
 
     /// RFC 6265, 4.1.
     fn line(&self, value: &str, https: bool) -> HeaderValue {
-        let StickySettings { cookie, max_age, path, domain, secure, http_only, same_site, .. } = &self.settings;
+        let StickySettings { cookie, max_age, path, domain, secure, http_only, same_site, .. } =
+            &self.settings;
         let mut line = format!("{cookie}={value}; Path={path}");
         if let Some(max_age) = max_age {
             line += &format!("; Max-Age={}", max_age.as_std().as_secs());
@@ -200,7 +201,9 @@ fn a_host(domain: &str, (): &()) -> garde::Result {
 fn none_is_secure(secure: Option<bool>) -> impl FnOnce(&SameSite, &()) -> garde::Result {
     move |same_site, ()| {
         if *same_site == SameSite::None && secure == Some(false) {
-            return Err(garde::Error::new("expected `secure: true`, because browsers refuse `none` without it"));
+            return Err(garde::Error::new(
+                "expected `secure: true`, because browsers refuse `none` without it",
+            ));
         }
         Ok(())
     }

@@ -95,6 +95,11 @@ impl Members {
         Ok(members)
     }
 
+    #[cfg(test)]
+    pub(super) fn servers(&self) -> Vec<Arc<Server>> {
+        self.roles.iter().flat_map(|role| &role.cast).map(|member| member.server.clone()).collect()
+    }
+
     /// The roles, in the order of the config.
     pub(super) fn roles(&self) -> &[Role] {
         &self.roles
@@ -135,7 +140,8 @@ impl Members {
             for Member { server, .. } in role.cast.iter().filter(|member| member.server.is_available()) {
                 let warm = self.slow_start.map_or(STEPS, |all| warm(server.recovered(), now, all));
                 is_warming |= warm < STEPS;
-                let limit = max_connections.map(|limit| (u64::from(limit) * u64::from(warm) / u64::from(STEPS)).max(1));
+                let limit = max_connections
+                    .map(|limit| (u64::from(limit) * u64::from(warm) / u64::from(STEPS)).max(1));
                 let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX);
                 let candidate = Candidate::new(server.clone(), weight * 100 * warm / STEPS);
                 group.push(candidate.with_limit(limit));

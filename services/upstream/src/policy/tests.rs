@@ -187,7 +187,8 @@ fn the_key_is_what_was_asked_for() {
 #[test]
 fn a_key_that_everybody_has_is_spread_as_far_as_its_load_wants() {
     let candidates = servers(&[1, 1, 1, 1]);
-    let (picker, cx, req) = (by_path(Some(150)).build().unwrap().prepare(&candidates), client(), request("/hot"));
+    let (picker, cx, req) =
+        (by_path(Some(150)).build().unwrap().prepare(&candidates), client(), request("/hot"));
     let mut open = Vec::new();
     for _ in 0..400 {
         let index = picker.pick(&Ask::new(&candidates, &req, &cx)).unwrap();

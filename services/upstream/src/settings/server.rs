@@ -75,7 +75,9 @@ impl<'de> Visitor<'de> for AddressOrMap {
         let Long { address, weight, backup, priority, max_connections } =
             Long::deserialize(MapAccessDeserializer::new(map))?;
         if backup && priority.is_some() {
-            return Err(de::Error::custom("expected `backup` or `priority`, found both: `backup` is priority 1"));
+            return Err(de::Error::custom(
+                "expected `backup` or `priority`, found both: `backup` is priority 1",
+            ));
         }
         let priority = priority.unwrap_or(u32::from(backup));
         Ok(ServerSettings { address, weight, priority, max_connections })
