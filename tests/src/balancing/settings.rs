@@ -38,7 +38,7 @@ async fn a_setting_that_cannot_be_meant_is_refused_at_its_place() {
         ),
         (ONE, "policy: { consistent_hash: { by: path, max_load: 90 } }", "101", "less than the average"),
         (ONE, "sticky: { cookie: \"a=b\" }", "expected the name of a cookie", "no cookie's name"),
-        (ONE, "sticky: { secret: hunter2 }", "expected at least 16 bytes", "a short secret"),
+        (ONE, "sticky: { secret: \"${SECRET}\" }", "expected at least 16 bytes", "a short secret"),
         (ONE, "sticky: { path: \"/;x\" }", "without `;`", "an attribute in disguise"),
         (
             ONE,
@@ -53,7 +53,8 @@ async fn a_setting_that_cannot_be_meant_is_refused_at_its_place() {
         (ONE, "breaker: { open: 1ms }", "expected at least 100ms", "hardly open"),
     ];
     for (servers, settings, sentence, row) in rows {
-        let error = in_front_of(&[], servers, settings).try_start().await.unwrap_err();
+        let error =
+            in_front_of(&[], servers, settings).variable("SECRET", "hunter2").try_start().await.unwrap_err();
         assert!(error.contains(sentence), "{row}: {sentence:?} is not in:\n{error}");
         let (_, place) = error.split_once("test.yaml:").unwrap_or_default();
         assert!(place.starts_with(|c: char| c.is_ascii_digit()), "{row}: no line and column in:\n{error}");

@@ -111,7 +111,14 @@ async fn the_cookie_is_as_the_settings_say() {
         };
         let over_http = gateway.client().host("localhost").get("/").send().await;
         assert_eq!(attributes(&over_http).as_deref(), Some(plain), "{settings}");
-        let over_tls = gateway.client_at(1).host("localhost").tls(&authority).get("/").send().await;
+        let over_tls = gateway
+            .client_at(1)
+            .host("localhost")
+            .tls(&authority)
+            .server_name("localhost")
+            .get("/")
+            .send()
+            .await;
         assert_eq!(attributes(&over_tls).as_deref(), Some(encrypted), "{settings}");
     }
 }
