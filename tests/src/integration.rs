@@ -18,6 +18,7 @@ mod strict;
 
 // What outlives a request.
 mod acme;
+mod balancing;
 mod health;
 mod reload;
 mod shutdown;

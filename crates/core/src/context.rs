@@ -99,6 +99,8 @@ pub(crate) struct Running {
     pub(crate) since: Instant,
     /// Held for as long as the attempt runs.
     pub(crate) lease: Option<Lease>,
+    /// What its response is to bring beside its own cookies.
+    pub(crate) cookie: Option<HeaderValue>,
     /// The connection, if it belongs to this attempt alone.
     pub(crate) wire: Option<Arc<Wire>>,
     pub(crate) watch: Option<Watch>,
@@ -165,6 +167,13 @@ impl Context {
             attempts: Attempts::default(),
             verdict: Verdict::default(),
         }
+    }
+
+    /// A request from `client` that came through no gateway: for tests of modules, and for questions on nobody's behalf.
+    pub fn from_client(client: SocketAddr) -> Self {
+        let mut cx = Self::unknown();
+        cx.arrive_from(client, false);
+        cx
     }
 
     /// The request came on this connection. What is known of it is filled in in place: a context is large to move.
@@ -364,20 +373,20 @@ impl Context {
         }
     }
 
-    /// Ends the running attempt, if there is one, and tells its upstream.
-    pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) {
-        let Some(Running { server, since, lease, .. }) = self.attempts.running.take() else {
-            return;
-        };
-        drop(lease);
+    /// Ends the running attempt, if there is one, and tells its upstream. The lease is for whoever goes on with the
+    /// connection, as a tunnel does; otherwise it ends here too.
+    pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) -> Option<Lease> {
+        let Running { server, since, lease, .. } = self.attempts.running.take()?;
         if let Some(connection) = &self.connection {
             connection.never_give_up();
         }
         if let Some(forward) = &self.forward {
             let status = self.attempts.upstream_status;
             let elapsed = self.attempts.first_byte.unwrap_or_else(|| since.elapsed());
-            forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed });
+            let lease = lease.as_deref();
+            forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed, lease });
         }
+        lease
     }
 }
 

@@ -12,6 +12,7 @@ mod peer;
 mod tls;
 mod wire;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +61,7 @@ pub enum Unavailable {
         /// When it is worth asking again.
         retry_after: Duration,
     },
-    /// This request has no peer, and the client is to blame. It gets this answer.
+    /// This request has no peer, for a reason that its client should know. It gets this answer.
     #[error("refused: {}", .0.reason().unwrap_or("no reason given"))]
     Refused(Box<crate::LocalReply>),
     /// The peer could not be found out. The client gets 502.
@@ -80,6 +81,8 @@ pub struct Attempt<'a> {
     pub failure: Option<Failure>,
     /// From the choice of the peer to the first byte of the response, or to the failure.
     pub elapsed: Duration,
+    /// What [`Peer::with_lease`] was given: an upstream finds there what it knows about the server, without a look-up.
+    pub lease: Option<&'a (dyn Any + Send + Sync)>,
 }
 
 /// An upstream with the name that config, logs and metrics know it by.

@@ -1,262 +1,257 @@
 //! A cluster at work.
+//!
+//! What a config says of the servers stands here, and who they are; what is known of each stands with the
+//! [server](crate::server::Server). The two meet in a [snapshot](snapshot), which requests choose from.
+
+mod members;
+mod names;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use headwall_core::{BoxError, Context, Metrics, Peer, RequestHead, Unavailable, Upstream, async_trait};
-use pingora_core::protocols::l4::socket::SocketAddr as Address;
+use arc_swap::ArcSwap;
+use headwall_core::{
+    Attempt, BoxError, Build, Context, LocalReply, Peer, RequestHead, Unavailable, Upstream, async_trait,
+};
+use prometheus::IntGauge;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::balance::Turns;
-use crate::dialect::{Dialect, Name};
-use crate::health::{Change, Health, Prober};
-use crate::{ClusterSettings, Place, ServerAddress, ServerSettings};
+use crate::breaker::{Breaker, Turned};
+use crate::dialect::Dialect;
+use crate::policy::{Policies, Policy};
+use crate::queue::NoPlace;
+use crate::roster::Roster;
+use crate::server::{Hear, InFlight};
+use crate::sticky::Sticky;
+use crate::{ClusterSettings, Place, QueueSettings};
+use members::{Members, Role, STEPS};
+use snapshot::{Chosen, Nobody, Snapshot};
 
-/// How often a name is looked up again.
-const LOOK_UP: Duration = Duration::from_secs(30);
-/// How soon after a look-up that failed.
-const LOOK_UP_AGAIN: Duration = Duration::from_secs(2);
+/// How long clients are told to stay away when there is nobody to ask and no check that would find out.
+const UNCHECKED: Duration = Duration::from_secs(2);
+/// How long they are told to stay away when everybody is busy and there is no queue.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Servers that stand for one another.
-pub(crate) struct Cluster(Arc<Servers>);
+pub(crate) struct Cluster(Arc<Pool>);
 
-struct Servers {
-    name: String,
-    all: Vec<Server>,
-    turns: Turns,
+/// A cluster, as its tasks know it: they must not keep it alive.
+pub(crate) struct Pool {
+    name: Arc<str>,
+    policy: Arc<dyn Policy>,
+    sticky: Option<Sticky>,
+    breaker: Option<Arc<Breaker>>,
+    /// How many requests and tunnels all servers together may have.
+    limit: Option<u32>,
+    queue: Option<(QueueSettings, IntGauge)>,
     retry_after: Duration,
-    dialect: Dialect,
+    slow_start: Option<Duration>,
+    roster: Arc<Roster>,
+    /// Who the servers are. Requests do not look here.
+    members: parking_lot::Mutex<Members>,
+    snapshot: ArcSwap<Snapshot>,
     tasks: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+    /// Makes the next snapshot while a server is on its way to its full share.
+    warming: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Server {
-    address: ServerAddress,
-    /// What its certificate has to be valid for.
-    name: Name,
-    weight: u32,
-    /// Ready to be copied for an attempt; none while a name has not been resolved.
-    peer: ArcSwapOption<Target>,
-    health: Health,
-    prober: Option<Prober>,
-}
-
-/// Where a server is right now.
-struct Target {
-    peer: Peer,
-    address: Address,
-}
+// === impl Cluster ===
 
 impl Cluster {
-    pub(crate) fn new(
-        name: &str,
-        settings: &ClusterSettings,
+    pub(crate) fn new<P: Policies>(
+        settings: &ClusterSettings<P>,
         dialect: Dialect,
-        metrics: &Metrics,
+        cx: &Build<'_>,
     ) -> Result<Self, BoxError> {
-        let mut all = Vec::with_capacity(settings.servers.len());
-        for ServerSettings { address, weight } in &settings.servers {
-            let tls_name = dialect.name_of(address)?;
-            let prober = match &settings.health_check {
-                Some(check) => {
-                    let peer = dialect.anywhere(&address.place, &tls_name)?;
-                    Some(Prober::new(check, address, &peer)?)
-                }
-                None => None,
-            };
-            all.push(Server {
-                address: address.clone(),
-                name: tls_name,
-                weight: *weight,
-                peer: ArcSwapOption::empty(),
-                health: Health::new(name, &address.to_string(), metrics)?,
-                prober,
-            });
-        }
-        let interval = settings.health_check.as_ref().map_or(LOOK_UP_AGAIN, |check| check.interval.as_std());
-        let servers = Arc::new(Servers {
-            name: name.to_owned(),
-            all,
-            turns: Turns::default(),
+        let roster = cx.shared("roster", || Ok(Roster::default()))?;
+        let interval = settings.health_check.as_ref().map_or(UNCHECKED, |check| check.interval.as_std());
+        let members = Members::new(settings, dialect, roster.clone(), cx)?;
+        let gauge = |name, help| {
+            cx.metrics()
+                .gauges(name, help, &["upstream"])
+                .map(|gauges| gauges.with_label_values(&[cx.name()]))
+        };
+        let queue = |queue: &QueueSettings| {
+            let waiting = gauge("headwall_upstream_waiting", "Requests that wait for a place at a server.")?;
+            Ok::<_, BoxError>((queue.clone(), waiting))
+        };
+        let breaker = |settings| {
+            cx.shared(&format!("breaker {settings:?}"), || {
+                let help = "Whether requests are refused because too many have failed.";
+                Ok(Breaker::new(settings, gauge("headwall_upstream_circuit_open", help)?))
+            })
+        };
+        let sticky = |settings| Ok::<_, BoxError>(Sticky::new(settings, cx.name(), &roster.key()?));
+        let pool = Arc::new(Pool {
+            name: cx.name().into(),
+            policy: settings.policy.build()?,
+            sticky: settings.sticky.as_ref().map(sticky).transpose()?,
+            breaker: settings.breaker.as_ref().map(breaker).transpose()?,
+            limit: settings.max_connections,
+            queue: settings.queue.as_ref().map(queue).transpose()?,
             // A server that comes back is noticed within an interval; longer waits would only keep clients away.
             retry_after: interval.min(Duration::from_secs(10)),
-            dialect,
+            slow_start: settings.slow_start.map(|time| time.as_std()),
+            roster,
+            members: members.into(),
+            snapshot: ArcSwap::default(),
             tasks: parking_lot::Mutex::default(),
+            warming: parking_lot::Mutex::default(),
         });
-        for index in 0..servers.all.len() {
-            servers.settle(index)?;
-        }
-        servers.take_turns();
-        Ok(Self(servers))
+        let hearer: Arc<dyn Hear> = pool.clone();
+        pool.roster.audience().join(Arc::downgrade(&hearer));
+        pool.renew();
+        Ok(Self(pool))
     }
 
-    /// Looks names up and checks every server once, then goes on by itself. A cluster that is running already is left
-    /// to it.
+    /// Looks names up and checks every server once, then goes on by itself. What a server is known for already is not
+    /// asked again.
     pub(crate) fn first_look(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let servers = self.0.clone();
+        let pool = self.0.clone();
         async move {
-            if !servers.tasks.lock().is_empty() {
-                return;
-            }
-            for server in servers.all.iter().filter(|server| server.prober.is_none()) {
-                server.health.show();
-            }
+            // Nothing is ever sent: the wait is over when the last one who looks has let go of its end.
             let (looking, mut looked) = mpsc::channel::<()>(1);
-            for index in 0..servers.all.len() {
-                let watch = watch(Arc::downgrade(&servers), index, looking.clone());
-                servers.tasks.lock().push(tokio::spawn(watch));
-            }
+            pool.members.lock().watch(&looking);
+            pool.look_names_up(&looking);
             drop(looking);
-            // Nothing is ever sent: the wait is over when the last task has let go of its end.
             looked.recv().await;
-        }
-    }
-
-    fn stop_watching(&self) {
-        for task in self.0.tasks.lock().drain(..) {
-            task.abort();
         }
     }
 }
 
 #[async_trait]
 impl Upstream for Cluster {
-    async fn peer(&self, _: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
-        let servers = &*self.0;
-        let nobody = || Unavailable::NoHealthyServer { retry_after: servers.retry_after };
-        let index =
-            servers.turns.take(cx.attempt() > 1, |index| servers.was_tried(index, cx)).ok_or_else(nobody)?;
-        let target = servers.all[usize::from(index)].peer.load();
-        Ok(target.as_ref().ok_or_else(nobody)?.peer.clone())
+    async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
+        let pool = &*self.0;
+        if let Some(breaker) = &pool.breaker {
+            breaker.admit().map_err(|open| too_many(open.reply()))?;
+        }
+        let Chosen { attempt, cookie } = pool.choose(req, cx).await?;
+        let peer = attempt.server().peer().clone().with_lease(attempt);
+        Ok(match cookie {
+            Some(cookie) => peer.with_cookie(cookie),
+            None => peer,
+        })
+    }
+
+    fn finished(&self, attempt: &Attempt<'_>) {
+        let pool = &*self.0;
+        if let Some(lease) = attempt.lease.and_then(|lease| lease.downcast_ref::<InFlight>()) {
+            pool.policy.finished(lease.server(), attempt);
+        }
+        match pool.breaker.as_ref().map_or(Turned::Not, |breaker| breaker.ended(attempt)) {
+            Turned::Not => {}
+            Turned::Open => log::warn!("upstream {}: too many attempts fail; nobody is sent", pool.name),
+            Turned::Closed => log::info!("upstream {}: attempts succeed again", pool.name),
+        }
     }
 
     fn is_available(&self) -> bool {
-        self.0.all.iter().any(Server::is_usable)
+        !self.0.snapshot.load().is_empty()
     }
 
+    /// Servers that another config has too go on being watched by its cluster.
     fn retire(&self) {
-        self.stop_watching();
-        for server in &self.0.all {
-            server.health.forget();
-        }
+        self.0.stop();
+        self.0.members.lock().let_go();
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.stop_watching();
+        self.0.stop();
     }
 }
 
-impl Servers {
-    /// Gives a server that needs no look-up its peer.
-    fn settle(&self, index: usize) -> Result<(), BoxError> {
-        match &self.all[index].address.place {
-            Place::Ip(address) => self.found(index, *address),
-            Place::Unix(path) => {
-                let text = path.to_string_lossy();
-                let peer = self.dialect.behind(&text)?;
-                let address = Address::Unix(std::os::unix::net::SocketAddr::from_pathname(path)?);
-                self.all[index].peer.store(Some(Arc::new(Target { peer, address })));
-            }
-            Place::Name(..) => {}
-        }
-        Ok(())
-    }
+// === impl Pool ===
 
-    /// Whether a request has been to a server before.
-    fn was_tried(&self, index: u16, cx: &Context) -> bool {
-        let target = self.all[usize::from(index)].peer.load();
-        target
-            .as_ref()
-            .is_some_and(|target| cx.tried().iter().any(|name| Arc::ptr_eq(name, target.peer.name())))
-    }
-
-    fn found(&self, index: usize, address: SocketAddr) {
-        let peer = self.dialect.at(address, &self.all[index].name);
-        self.all[index].peer.store(Some(Arc::new(Target { peer, address: Address::Inet(address) })));
-    }
-
-    /// The usable servers take turns from now on.
-    fn take_turns(&self) {
-        let usable = (0_u16..).zip(&self.all).filter(|(_, server)| server.is_usable());
-        self.turns.set(&usable.map(|(index, server)| (index, server.weight)).collect::<Vec<_>>());
-    }
-
-    /// Looks a name up. The last good answer stays when there is no new one.
-    async fn look_up(&self, index: usize) -> Option<Duration> {
-        let Place::Name(host, port) = &self.all[index].address.place else { return None };
-        // One address has to do for now; IPv4 first, because `localhost` is often both and apps listen on one.
-        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-        let found = found.map(|addresses| addresses.min_by_key(SocketAddr::is_ipv6));
-        match found {
-            Ok(Some(address)) => {
-                let known = self.all[index].peer.load();
-                if known.as_ref().is_none_or(|target| target.address != Address::Inet(address)) {
-                    log::info!("upstream {}: {host} is at {address}", self.name);
-                    self.found(index, address);
-                    self.take_turns();
-                }
-                Some(LOOK_UP)
-            }
-            Ok(None) | Err(_) => {
-                let why = found.map_or_else(|error| error.to_string(), |_| "no address".into());
-                log::warn!("upstream {}: {host} cannot be looked up: {why}", self.name);
-                Some(LOOK_UP_AGAIN)
+impl Pool {
+    /// Chooses a server and begins an attempt there, perhaps after a wait.
+    async fn choose(&self, req: &RequestHead, cx: &Context) -> Result<Chosen, Unavailable> {
+        let waiting = self.roster.audience().queue();
+        // Whoever waits was here first.
+        if self.queue.is_none() || !waiting.is_waited_in() {
+            match self.choose_now(req, cx) {
+                Ok(chosen) => return Ok(chosen),
+                Err(Nobody::There) => return Err(self.nobody()),
+                Err(Nobody::Free) => {}
             }
         }
-    }
-
-    /// Checks a server.
-    async fn check(&self, index: usize) -> Option<Duration> {
-        let server = &self.all[index];
-        let prober = server.prober.as_ref()?;
-        let result = match server.peer.load_full() {
-            Some(target) => prober.probe(&target.address).await,
-            None => Err("its name has not been looked up yet".into()),
+        let Some((settings, gauge)) = &self.queue else {
+            return Err(too_many(NoPlace::Full.reply(BUSY)));
         };
-        match prober.judge(&server.health, result.is_ok()) {
-            Change::None => {}
-            Change::Up => {
-                log::info!("upstream {}: {} is up", self.name, server.address);
-                self.take_turns();
-            }
-            Change::Down => {
-                log::warn!(
-                    "upstream {}: {} is down: {}",
-                    self.name,
-                    server.address,
-                    result.err().unwrap_or_default()
-                );
-                self.take_turns();
-            }
+        let attempt = || match self.choose_now(req, cx) {
+            Ok(chosen) => Some(Some(chosen)),
+            // There is nothing left to wait for.
+            Err(Nobody::There) => Some(None),
+            Err(Nobody::Free) => None,
+        };
+        match waiting.wait(settings, gauge, attempt).await {
+            Ok(chosen) => chosen.ok_or_else(|| self.nobody()),
+            Err(no_place) => Err(too_many(no_place.reply(settings.retry_after()))),
         }
-        Some(prober.next_wait())
+    }
+
+    fn choose_now(&self, req: &RequestHead, cx: &Context) -> Result<Chosen, Nobody> {
+        let choose = || self.snapshot.load().choose(req, cx, self.sticky.as_ref());
+        let Some(limit) = self.limit else { return choose() };
+        // An attempt that was begun for nothing would tell those who wait of a free place.
+        if self.roster.together().load(Ordering::SeqCst) >= limit {
+            return Err(Nobody::Free);
+        }
+        let Chosen { attempt, cookie } = choose()?;
+        let attempt = attempt.among(self.roster.together(), limit).ok_or(Nobody::Free)?;
+        Ok(Chosen { attempt, cookie })
+    }
+
+    fn nobody(&self) -> Unavailable {
+        Unavailable::NoHealthyServer { retry_after: self.retry_after }
+    }
+
+    /// Makes a new snapshot, and sees to it that there will be another while a server is warming up.
+    fn renew(self: &Arc<Self>) {
+        let is_warming = {
+            // Held until it is stored, so that the last one to look is the last one to store.
+            let members = self.members.lock();
+            let groups = members.groups();
+            let snapshot = Snapshot::new(groups.by_priority, &*self.policy, self.sticky.as_ref());
+            self.snapshot.store(snapshot.into());
+            groups.is_warming
+        };
+        let mut warming = self.warming.lock();
+        let (true, None, Some(all)) = (is_warming, &*warming, self.slow_start) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let pool = Arc::downgrade(self);
+        *warming = Some(runtime.spawn(async move {
+            tokio::time::sleep(all / STEPS).await;
+            if let Some(pool) = pool.upgrade() {
+                pool.warming.lock().take();
+                pool.renew();
+            }
+        }));
+    }
+
+    fn stop(&self) {
+        for task in self.tasks.lock().drain(..).chain(self.warming.lock().take()) {
+            task.abort();
+        }
     }
 }
 
-impl Server {
-    fn is_usable(&self) -> bool {
-        self.health.is_up() && self.peer.load().is_some()
+impl Hear for Pool {
+    fn changed(self: Arc<Self>) {
+        self.renew();
     }
 }
 
-/// Keeps an eye on one server for as long as its cluster exists. Lets go of `looking` once it has looked for the first
-/// time.
-async fn watch(servers: Weak<Servers>, index: usize, looking: mpsc::Sender<()>) {
-    let mut looking = Some(looking);
-    loop {
-        let Some(servers) = servers.upgrade() else { return };
-        let look_up = servers.look_up(index).await;
-        let check = servers.check(index).await;
-        drop(servers);
-        looking.take();
-        match look_up.into_iter().chain(check).min() {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return,
-        }
-    }
+/// The answer to a request that is one too many.
+fn too_many(reply: LocalReply) -> Unavailable {
+    Unavailable::Refused(Box::new(reply))
 }

@@ -1,13 +1,13 @@
 //! How a cluster's servers are spoken to: what is the same for all of them, whatever their addresses.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use headwall_core::proxy_protocol::Version;
 use headwall_core::upstream::{PeerTls, Protocol, ServerName};
 use headwall_core::{BoxError, Peer};
+use pingora_core::protocols::l4::socket::SocketAddr as Address;
 
-use crate::address::Place;
+use crate::policy::Policies;
 use crate::{ClusterSettings, Scheme, ServerAddress};
 
 /// How a cluster's servers are spoken to.
@@ -25,7 +25,7 @@ pub(crate) struct Dialect {
 pub(crate) type Name = Option<ServerName>;
 
 impl Dialect {
-    pub(crate) fn new(settings: &ClusterSettings, tls: PeerTls) -> Self {
+    pub(crate) fn new<P: Policies>(settings: &ClusterSettings<P>, tls: PeerTls) -> Self {
         Self {
             tls,
             server_name: settings.tls.as_ref().and_then(|tls| tls.server_name.clone()),
@@ -44,26 +44,22 @@ impl Dialect {
         }
     }
 
-    /// A server that listens at an IP address.
-    pub(crate) fn at(&self, address: SocketAddr, name: &Name) -> Peer {
-        self.spoken(match name {
-            Some(name) => Peer::tls(address, name, &self.tls),
-            None => Peer::plain(address),
-        })
+    /// A server at an address.
+    pub(crate) fn towards(&self, address: &Address, name: &Name) -> Result<Peer, BoxError> {
+        let peer = match (address, name) {
+            (Address::Inet(address), Some(name)) => Peer::tls(*address, name, &self.tls),
+            (Address::Inet(address), None) => Peer::plain(*address),
+            (Address::Unix(address), _) => {
+                let path = address.as_pathname().ok_or("the socket has no path")?;
+                Peer::unix(&path.to_string_lossy())?
+            }
+        };
+        Ok(self.spoken(peer))
     }
 
-    /// A server behind a unix socket.
-    pub(crate) fn behind(&self, path: &str) -> Result<Peer, BoxError> {
-        Ok(self.spoken(Peer::unix(path)?))
-    }
-
-    /// Any server, to be told later where it is.
-    pub(crate) fn anywhere(&self, place: &Place, name: &Name) -> Result<Peer, BoxError> {
-        match place {
-            Place::Ip(address) => Ok(self.at(*address, name)),
-            Place::Name(_, port) => Ok(self.at(SocketAddr::from(([0, 0, 0, 0], *port)), name)),
-            Place::Unix(path) => self.behind(&path.to_string_lossy()),
-        }
+    /// A text that differs where servers are spoken to in another way. It is worth nothing in another process.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{self:?} {:x}", self.tls.fingerprint())
     }
 
     fn spoken(&self, peer: Peer) -> Peer {

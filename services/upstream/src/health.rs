@@ -1,247 +1,129 @@
-//! Active health checks.
+//! Whether servers work.
 //!
-//! Each server has a task that asks it, waits and asks again. What an HTTP check is, is Pingora's load-balancing crate's
-//! business; when checks are made, how long they may take and what follows from them, is decided here.
+//! A [`Watch`] keeps an eye on one server for as long as some cluster wants it to. It is found again over a reload by the
+//! server and the check, so a reload asks nobody anew unless the check itself has changed.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Duration;
+mod prober;
 
-use headwall_core::error::cause_of;
-use headwall_core::{BoxError, Metrics, Peer, async_trait};
-use pingora_core::connectors::TransportConnector;
-use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_core::upstreams::peer::HttpPeer;
-use pingora_load_balancing::Backend;
-use pingora_load_balancing::health_check::{HealthCheck as Check, HttpHealthCheck};
-use prometheus::{IntCounter, IntGaugeVec};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
+use headwall_core::{BoxError, Metrics};
+use parking_lot::Mutex;
+use prometheus::IntGaugeVec;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::server::Server;
 use crate::{HealthCheck, ServerAddress};
+use prober::{Change, Prober, Record};
 
-/// Asks a server whether it works.
-pub(crate) struct Prober {
-    check: Box<dyn Check + Send + Sync>,
-    pub(crate) interval: Duration,
-    timeout: Duration,
-    fall: u32,
-    rise: u32,
-}
-
-/// What is known of one server.
-#[derive(Debug)]
-pub(crate) struct Health {
-    up: AtomicBool,
-    /// Results in a row that speak against the present state.
-    against: AtomicU8,
-    /// Whether there has been a result yet.
-    known: AtomicBool,
-    gauges: IntGaugeVec,
+/// Somebody who watches a server.
+pub(crate) struct Watch {
+    server: Arc<Server>,
     /// Upstream and server.
     labels: [String; 2],
-    passed: IntCounter,
-    failed: IntCounter,
+    prober: Option<Prober>,
+    record: Record,
+    gauges: IntGaugeVec,
+    shown: AtomicBool,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What a result has changed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    None,
-    Up,
-    Down,
-}
-
-impl Prober {
-    /// Checks a server that is spoken to as `peer` is, wherever it turns out to be.
-    pub(crate) fn new(settings: &HealthCheck, server: &ServerAddress, peer: &Peer) -> Result<Self, BoxError> {
-        let timeout = settings.timeout.as_std();
-        let peer = peer.for_check(timeout);
-        let check: Box<dyn Check + Send + Sync> = match &settings.path {
-            Some(path) => Box::new(http(path, settings, server, peer)?),
-            None => Box::new(Opens { connector: TransportConnector::new(None), peer }),
-        };
-        Ok(Self {
-            check,
-            interval: settings.interval.as_std(),
-            timeout,
-            fall: settings.fall,
-            rise: settings.rise,
-        })
-    }
-
-    /// One check. The error is the sentence for the log.
-    pub(crate) async fn probe(&self, address: &SocketAddr) -> Result<(), String> {
-        let backend = Backend { addr: address.clone(), weight: 1, ext: Default::default() };
-        match tokio::time::timeout(self.timeout, self.check.check(&backend)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(cause_of(&error)),
-            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
-        }
-    }
-
-    /// The next wait: a tenth more or less, so that servers are not asked in step.
-    pub(crate) fn next_wait(&self) -> Duration {
-        self.interval.mul_f64(0.9 + fastrand::f64() * 0.2)
-    }
-
-    /// Takes a result in.
-    pub(crate) fn judge(&self, health: &Health, passed: bool) -> Change {
-        if passed { &health.passed } else { &health.failed }.inc();
-        // The first result decides by itself: nothing is known that it would have to outweigh.
-        let is_first = !health.known.swap(true, Ordering::Relaxed);
-        if health.is_up() == passed {
-            health.against.store(0, Ordering::Relaxed);
-            if is_first {
-                health.show();
-            }
-            return Change::None;
-        }
-        let against = u32::from(health.against.fetch_add(1, Ordering::Relaxed)) + 1;
-        let needed = if is_first {
-            1
-        } else if passed {
-            self.rise
-        } else {
-            self.fall
-        };
-        if against < needed {
-            return Change::None;
-        }
-        health.against.store(0, Ordering::Relaxed);
-        health.set(passed);
-        if passed { Change::Up } else { Change::Down }
-    }
-}
-
-/// A check that asks for nothing: the server takes a connection, and proves who it is if it speaks TLS.
-struct Opens {
-    connector: TransportConnector,
-    peer: HttpPeer,
-}
-
-#[async_trait]
-impl Check for Opens {
-    async fn check(&self, server: &Backend) -> pingora_core::Result<()> {
-        let mut peer = self.peer.clone();
-        peer._address = server.addr.clone();
-        self.connector.new_stream(&peer).await.map(drop)
-    }
-
-    /// The [`Prober`] counts by itself.
-    fn health_threshold(&self, _: bool) -> usize {
-        1
-    }
-}
-
-fn http(
-    path: &str,
-    settings: &HealthCheck,
-    server: &ServerAddress,
-    peer: HttpPeer,
-) -> Result<HttpHealthCheck, BoxError> {
-    let host = match &settings.host {
-        Some(host) => host.clone(),
-        None if peer.is_tls() && server.host().as_ref() != Some(&peer.sni) => peer.sni.clone(),
-        None => server.authority(),
-    };
-    // HTTP/2 has scheme and host in the target (RFC 9113, 8.3.1); of a whole URL HTTP/1.1 sends the path.
-    let target = format!("{}://{host}{path}", server.scheme).parse()?;
-    let mut check = HttpHealthCheck::new(&host, false);
-    check.req.set_uri(target);
-    check
-        .req
-        .insert_header("User-Agent", concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)"))?;
-    check.peer_template = peer;
-    let expected = settings.expect.clone();
-    check.validator = Some(Box::new(move |res| {
-        let status = res.status.as_u16();
-        let healthy =
-            if expected.is_empty() { (200..400).contains(&status) } else { expected.contains(&status) };
-        if healthy {
-            return Ok(());
-        }
-        pingora_core::Error::e_explain(
-            pingora_core::ErrorType::HTTPStatus(status),
-            format!("status {status}"),
-        )
-    }));
-    Ok(check)
-}
-
-impl Health {
-    /// Up until a check says otherwise: a server that nobody checks is taken to work.
-    pub(crate) fn new(upstream: &str, server: &str, metrics: &Metrics) -> Result<Self, BoxError> {
+impl Watch {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        [upstream, label]: [&str; 2],
+        written: &ServerAddress,
+        check: Option<&HealthCheck>,
+        metrics: &Metrics,
+    ) -> Result<Self, BoxError> {
         let gauges = metrics.gauges(
             "headwall_upstream_server_up",
             "Whether a server counts as healthy.",
             &["upstream", "server"],
         )?;
-        let checks = metrics.counters(
-            "headwall_upstream_health_checks_total",
-            "Active health checks, by result.",
-            &["upstream", "server", "result"],
-        )?;
         Ok(Self {
-            up: AtomicBool::new(true),
-            against: AtomicU8::new(0),
-            known: AtomicBool::new(false),
+            prober: check.map(|check| Prober::new(check, written, server.peer())).transpose()?,
+            record: Record::new([upstream, label], metrics)?,
+            labels: [upstream.to_owned(), label.to_owned()],
+            server,
             gauges,
-            labels: [upstream.to_owned(), server.to_owned()],
-            passed: checks.with_label_values(&[upstream, server, "passed"]),
-            failed: checks.with_label_values(&[upstream, server, "failed"]),
+            shown: AtomicBool::new(false),
+            task: Mutex::default(),
         })
     }
 
-    pub(crate) fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+    /// Begins, unless it has begun before. `looking` is held until the server has been looked at once.
+    pub(crate) fn start(self: &Arc<Self>, looking: &mpsc::Sender<()>) {
+        let mut task = self.task.lock();
+        if task.is_some() || self.shown.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.prober.is_some() {
+            *task = Some(tokio::spawn(watch(Arc::downgrade(self), looking.clone())));
+        } else {
+            // What an earlier check has said is no longer anybody's word.
+            self.server.set_up(true);
+            self.show();
+        }
     }
 
-    pub(crate) fn set(&self, up: bool) {
-        self.up.store(up, Ordering::Relaxed);
+    /// Checks the server once, and says how long to wait for the next time.
+    async fn check(&self, prober: &Prober) -> std::time::Duration {
+        let result = prober.probe(self.server.address()).await;
+        let [upstream, server] = &self.labels;
+        match self.record.judge(prober, self.server.is_up(), result.is_ok()) {
+            Change::None => {}
+            Change::Up => {
+                log::info!("upstream {upstream}: {server} is up");
+                self.server.set_up(true);
+            }
+            Change::Down => {
+                let why = result.err().unwrap_or_default();
+                log::warn!("upstream {upstream}: {server} is down: {why}");
+                self.server.set_up(false);
+            }
+        }
         self.show();
-    }
-
-    /// Takes the server out of the metrics: nothing is known of it any more.
-    pub(crate) fn forget(&self) {
-        // It is not there when the server was never shown.
-        self.gauges.remove_label_values(&self.labels).unwrap_or_default();
+        prober.next_wait()
     }
 
     /// Puts the state into the metrics. Building a config must not: if the config is refused, then the server that runs
     /// under these labels is another one.
-    pub(crate) fn show(&self) {
-        self.gauges.with_label_values(&self.labels).set(self.is_up().into());
+    fn show(&self) {
+        self.shown.store(true, Ordering::Relaxed);
+        self.gauges.with_label_values(&self.labels).set(self.server.is_up().into());
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn health() -> Health {
-        Health::new("app", "127.0.0.1:1", &Metrics::new().unwrap()).unwrap()
+impl Drop for Watch {
+    /// Nothing is known of the server any more.
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().take() {
+            task.abort();
+        }
+        if *self.shown.get_mut() {
+            self.gauges.remove_label_values(&self.labels).unwrap_or_default();
+        }
     }
+}
 
-    fn prober() -> Prober {
-        let address: std::net::SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let server = address.to_string().parse().unwrap();
-        Prober::new(&HealthCheck::default(), &server, &Peer::plain(address)).unwrap()
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("server", &self.server).finish_non_exhaustive()
     }
+}
 
-    fn changes(results: &[bool]) -> Vec<Change> {
-        let prober = prober();
-        let health = health();
-        results.iter().map(|&passed| prober.judge(&health, passed)).collect()
-    }
-
-    #[test]
-    fn three_failures_in_a_row_take_a_server_down_and_two_successes_bring_it_back() {
-        use Change::{Down, None, Up};
-        let results = [true, false, false, true, false, false, false, false, true, false, true, true];
-        let expected = [None, None, None, None, None, None, Down, None, None, None, None, Up];
-        assert_eq!(changes(&results), expected);
-    }
-
-    #[test]
-    fn the_first_result_decides_by_itself() {
-        assert_eq!(changes(&[false, true, true]), [Change::Down, Change::None, Change::Up]);
+async fn watch(watch: Weak<Watch>, looking: mpsc::Sender<()>) {
+    let mut looking = Some(looking);
+    loop {
+        let Some(watch) = watch.upgrade() else { return };
+        let Some(prober) = &watch.prober else { return };
+        let wait = watch.check(prober).await;
+        drop(watch);
+        looking.take();
+        tokio::time::sleep(wait).await;
     }
 }

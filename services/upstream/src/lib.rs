@@ -7,18 +7,30 @@
 //!     health_check: { path: /health, interval: 10s }
 //! ```
 //!
-//! Requests go to the healthy ones in turn, by weight. A server is checked before it gets its first request, keeps its
-//! health and its connections over a reload that does not change the cluster, and is one of the things that `/readyz`
-//! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
+//! Requests go to those that are available, in turn or by another [policy]. A server is checked before it gets its first
+//! request, keeps its health and its connections over a reload that does not change it, and is one of the things that
+//! `/readyz` speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
-mod balance;
+mod breaker;
 mod cluster;
 mod dialect;
 mod health;
+pub mod policy;
+mod queue;
+mod roster;
+mod server;
 mod settings;
+mod sticky;
 mod tls;
+mod token;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
+pub use breaker::BreakerSettings;
+pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
+pub use queue::QueueSettings;
+pub use server::Server;
 pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
+pub use sticky::{SameSite, StickySettings};
 pub use tls::{TlsSettings, UnusableFile};
+pub use token::{CookieName, FieldName, InvalidName};

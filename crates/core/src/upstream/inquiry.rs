@@ -98,7 +98,8 @@ impl Inquiry {
             Ok(Err(broken)) => (None, Some(broken.failure)),
             Err(_) => (None, Some(Failure::ReadTimeout)),
         };
-        self.upstream.finished(&Attempt { server: &server, status, failure, elapsed: since.elapsed() });
+        let (elapsed, lease) = (since.elapsed(), peer.lease());
+        self.upstream.finished(&Attempt { server: &server, status, failure, elapsed, lease });
         // The peer's lease ends with the attempt.
         drop(peer);
         match answer {

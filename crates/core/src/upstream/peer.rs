@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use schemars::JsonSchema;
@@ -27,6 +28,7 @@ pub struct Peer {
     dial: Arc<Dial>,
     announcer: Option<Announcer>,
     lease: Option<Lease>,
+    cookie: Option<HeaderValue>,
 }
 
 /// Whatever must not outlive an attempt.
@@ -51,6 +53,7 @@ pub(crate) struct Target {
     pub(crate) http: Box<HttpPeer>,
     pub(crate) server: Arc<str>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) cookie: Option<HeaderValue>,
     dial: Arc<Dial>,
     announcer: Option<Announcer>,
 }
@@ -86,7 +89,7 @@ impl Peer {
         // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
         http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let dial = Dial::within(Timeouts::default().connect.as_std());
-        Self { http: Box::new(http), name, dial, announcer: None, lease: None }
+        Self { http: Box::new(http), name, dial, announcer: None, lease: None, cookie: None }
     }
 
     /// Speaks another HTTP than HTTP/1.1. A WebSocket is asked for in HTTP/1.1 all the same.
@@ -116,10 +119,19 @@ impl Peer {
         self
     }
 
-    /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue.
+    /// Keeps `lease` until the attempt is over, even if it panics, and a tunnel's until the tunnel has ended: drop it to
+    /// release a place at a server. [`Upstream::finished`](super::Upstream::finished) is shown it before.
     #[must_use]
     pub fn with_lease(mut self, lease: impl Any + Send + Sync) -> Self {
         self.lease = Some(Box::new(lease));
+        self
+    }
+
+    /// Adds a `Set-Cookie` (RFC 6265, 4.1) to the response that this attempt brings, before the route's filters see it: a
+    /// client that is to come back to the same server can be told so by nobody else.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        self.cookie = Some(cookie);
         self
     }
 
@@ -148,18 +160,22 @@ impl Peer {
         http
     }
 
+    pub(crate) fn lease(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.lease.as_deref()
+    }
+
     pub(crate) fn into_target(self) -> Target {
-        let Self { http, name: server, dial, announcer, lease } = self;
-        Target { http, server, lease, dial, announcer }
+        let Self { http, name: server, dial, announcer, lease, cookie } = self;
+        Target { http, server, lease, cookie, dial, announcer }
     }
 }
 
 impl Clone for Peer {
-    /// The same server without the lease: a lease belongs to one attempt.
+    /// The same server without lease and cookie, which belong to one attempt.
     fn clone(&self) -> Self {
-        let Self { http, name, dial, announcer, lease: _ } = self;
+        let Self { http, name, dial, announcer, lease: _, cookie: _ } = self;
         let (http, name, announcer) = (http.clone(), name.clone(), announcer.clone());
-        Self { http, name, dial: dial.clone(), announcer, lease: None }
+        Self { http, name, dial: dial.clone(), announcer, lease: None, cookie: None }
     }
 }
 
