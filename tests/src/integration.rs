@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod client_limits;
 mod errors;
+mod files;
 mod filters;
 mod forwarding;
 mod limits;

@@ -1,7 +1,7 @@
 //! Headwall between programs that were not written for it: curl in front, nginx behind.
 
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use headwall_testkit::{Gateway, eventually};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// nginx with a configuration of the test's, ended when it is dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     _process: Child,
     dir: TempDir,
     port: u16,
@@ -18,6 +18,11 @@ struct Nginx {
 impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
+        Self::set_up("", fill).await
+    }
+
+    /// The same with more lines for its server block.
+    pub(crate) async fn set_up(server: &str, fill: impl FnOnce(&Path)) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
             skip("nginx is not installed");
             return None;
@@ -35,7 +40,7 @@ impl Nginx {
                  access_log {root}/access.log combined;
                  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
                  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 server {{ listen 127.0.0.1:{port}; root {root}/files; }}
+                 server {{ listen 127.0.0.1:{port}; root {root}/files; {server} }}
              }}"
         );
         let conf_path = dir.path().join("nginx.conf");
@@ -43,6 +48,15 @@ impl Nginx {
         let process = Command::new("nginx").arg("-c").arg(&conf_path).kill_on_drop(true).spawn().unwrap();
         eventually(10, async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
         Some(Self { _process: process, dir, port })
+    }
+
+    /// Where its files are.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.dir.path().join("files")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     fn log(&self) -> Vec<String> {

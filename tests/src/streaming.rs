@@ -196,7 +196,8 @@ impl Service for Room {
 
 async fn chat() -> Gateway {
     Gateway::config(
-        "sites: [{ name: site, filters: [{ security_headers: {} }], routes: [{ name: chat, chat: {} }] }]",
+        "listeners: [{ address: \"127.0.0.1:0\", http2: true }]\n\
+         sites: [{ name: site, filters: [{ security_headers: {} }], routes: [{ name: chat, chat: {} }] }]",
     )
     .server(Server::new().service::<Chat>("chat"))
     .start()
@@ -259,11 +260,14 @@ async fn a_stream_of_known_length_is_announced_and_kept() {
 async fn a_stream_of_another_length_than_announced_is_broken_off() {
     let gateway = chat().await;
     for client in [gateway.client(), gateway.client().http2()] {
-        let failed = client.get("/short").try_send().await.unwrap_err();
-        assert_eq!(failed.so_far().unwrap().text(), "half", "never a part that looks whole");
-        let kept = client.get("/long").try_send().await;
-        let kept = kept.unwrap_or_else(|failed| failed.so_far().unwrap().clone());
-        assert_eq!(kept.text(), "halfhalf", "never more than was said");
+        // A stream of HTTP/2 that is reset may take along what was not sent yet.
+        let failed = client.get("/short").try_send().await.expect_err("never a part that looks whole");
+        assert!(failed.so_far().is_none_or(|part| "half".starts_with(&part.text())), "{failed}");
+        let sent = match client.get("/long").try_send().await {
+            Ok(whole) => whole.text(),
+            Err(failed) => failed.so_far().map(headwall_testkit::Reply::text).unwrap_or_default(),
+        };
+        assert!("halfhalf".starts_with(&sent), "never more than was said: {sent}");
     }
     let log = gateway.stop().await;
     assert_eq!((&log[0]["status"], &log[0]["reason"]), (&200.into(), &"internal_error".into()));

@@ -135,7 +135,7 @@ impl Cache {
 
     /// Keeps the content of a file as long as the look-up of it is kept.
     pub(crate) fn keep_contents(&self, variant: &Variant, bytes: &Bytes) {
-        if !self.takes(variant) || variant.contents.get().is_some() {
+        if !self.takes(variant) || variant.contents().is_some() {
             return;
         }
         let length = bytes.len() as u64;
@@ -145,8 +145,8 @@ impl Cache {
                 return;
             }
         }
-        // Whoever was faster has kept it, and this one gives its room back.
-        drop(variant.contents.set(Kept { bytes: bytes.clone(), room: self.room.clone() }));
+        // What somebody has kept at the same moment is let go, and gives its room back.
+        variant.keep(Kept { bytes: bytes.clone(), room: self.room.clone() });
     }
 
     fn change(&self, change: impl FnOnce(&mut Entries)) {

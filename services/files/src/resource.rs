@@ -1,7 +1,8 @@
 //! A file that can be served: what it is, and in which forms it is there.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::HeaderValue;
 
@@ -28,7 +29,7 @@ pub(crate) struct Variant {
     pub(crate) stamp: Stamp,
     pub(crate) validators: Validators,
     /// What is in it, once somebody has asked, if it is small.
-    pub(crate) contents: OnceLock<Kept>,
+    contents: ArcSwapOption<Kept>,
 }
 
 // === impl Resource ===
@@ -60,11 +61,22 @@ impl Resource {
 
 impl Variant {
     pub(crate) fn new(path: Vec<u8>, encoding: Option<Encoding>, stamp: Stamp) -> Self {
-        Self { path, encoding, stamp, validators: stamp.validators(encoding), contents: OnceLock::new() }
+        Self {
+            path,
+            encoding,
+            stamp,
+            validators: stamp.validators(encoding),
+            contents: ArcSwapOption::empty(),
+        }
     }
 
     /// What is in it, if that is known without asking the disk.
     pub(crate) fn contents(&self) -> Option<Bytes> {
-        self.contents.get().map(Kept::bytes)
+        self.contents.load().as_ref().map(|kept| kept.bytes())
+    }
+
+    /// Has its content known from now on.
+    pub(crate) fn keep(&self, contents: Kept) {
+        self.contents.store(Some(Arc::new(contents)));
     }
 }
