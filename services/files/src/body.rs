@@ -24,7 +24,7 @@ use crate::range::Span;
 use crate::stamp::Stamp;
 
 /// How much is read at once.
-const PIECE: u64 = 128 << 10;
+pub(crate) const PIECE: u64 = 128 << 10;
 
 /// An open file, of one version.
 #[derive(Debug, Clone)]

@@ -38,7 +38,7 @@ pub(crate) struct Finder {
 #[derive(Debug)]
 pub(crate) enum Found {
     File {
-        resource: Resource,
+        resource: Arc<Resource>,
         /// Whether the path names the directory that the file is the index of.
         is_index: bool,
         /// The path of a file that does not depend on the one that was asked for.
@@ -81,6 +81,7 @@ impl Finder {
             };
             if let Some((resource, is_index)) = found {
                 let fixed = candidate.is_fixed().then_some(name);
+                let resource = Arc::new(resource);
                 return Ok(Found::File { resource, is_index: is_index && fixed.is_none(), fixed });
             }
         }

@@ -67,11 +67,9 @@ pub(crate) fn read(
         }
         let name_text = std::ffi::OsStr::from_bytes(name);
         let Ok(stat) = statat(directory, name_text, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        let target = match FileType::from_raw_mode(stat.st_mode) {
-            // A link is shown as what it leads to, if that is something that would be served.
-            FileType::Symlink => target(finder, root, &below(path, name)),
-            _ => Some(stat),
-        };
+        // A link is shown as what it leads to, if that is something that would be served.
+        let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
+        let target = if is_link { target(finder, root, &below(path, name)) } else { Some(stat) };
         entries.extend(target.and_then(|stat| Entry::of(name, &stat)));
         if entries.len() == MOST {
             break;
@@ -92,11 +90,11 @@ fn target(finder: &Finder, root: &OwnedFd, path: &[u8]) -> Option<Stat> {
 
 impl Entry {
     fn of(name: &[u8], stat: &Stat) -> Option<Self> {
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => Kind::Directory,
-            FileType::RegularFile => Kind::File,
-            _ => return None,
-        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !kind.is_dir() && !kind.is_file() {
+            return None;
+        }
+        let kind = if kind.is_dir() { Kind::Directory } else { Kind::File };
         let slash = if kind == Kind::Directory { "/" } else { "" };
         let stamp = Stamp::of(stat);
         Some(Self {

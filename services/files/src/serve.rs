@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::task::spawn_blocking;
 
 use crate::answer::{self, Plan};
+use crate::body::PIECE;
 use crate::cache::{Cache, Place};
 use crate::finder::{Contents, Finder, Found};
 use crate::listing::Form;
@@ -23,9 +24,6 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const NAVIGATION: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode");
 /// How often a file is looked up anew that was changed between two looks at it.
 const TRIES: u32 = 3;
-/// Files up to here are read whole at once, where that is more than the cache takes.
-const SMALL: u64 = 64 << 10;
-
 /// Serves the files of a tree.
 pub(crate) struct Serve {
     pub(crate) finder: Arc<Finder>,
@@ -38,7 +36,8 @@ pub(crate) struct Serve {
 
 /// What a path has led to.
 enum Looked {
-    File(Place, Vec<u8>),
+    /// A file, and under which other path it is kept if not under the one that was asked for.
+    File(Place, Option<Vec<u8>>),
     Listing(bytes::Bytes),
     Nothing,
 }
@@ -88,10 +87,11 @@ impl Serve {
             }
             match found {
                 Looked::Listing(page) => return Ok(answer::listing(Form::preferred(&req.headers), page)),
-                Looked::File(place, key) => {
-                    if let Some(reply) = self.answer(&place, &key, req).await? {
+                Looked::File(place, fixed) => {
+                    if let Some(reply) = self.answer(&place, req).await? {
                         return Ok(reply);
                     }
+                    self.cache.forget(fixed.as_deref().unwrap_or(below.bytes()));
                 }
                 Looked::Nothing => {}
             }
@@ -115,10 +115,11 @@ impl Serve {
         for _ in 0..TRIES {
             match self.look(&shell, req, cx.started()).await {
                 Err(closed) => return refused(closed),
-                Ok(Looked::File(place, key)) => {
-                    if let Some(reply) = self.answer(&place, &key, req).await? {
+                Ok(Looked::File(place, _)) => {
+                    if let Some(reply) = self.answer(&place, req).await? {
                         return Ok(reply.added(VARY, NAVIGATION));
                     }
+                    self.cache.forget(shell.bytes());
                 }
                 Ok(Looked::Listing(_) | Looked::Nothing) => return Ok(not_found()),
             }
@@ -134,7 +135,7 @@ impl Serve {
 
     async fn look(&self, path: &Below<'_>, req: &RequestHead, now: Instant) -> Result<Looked, Closed> {
         if let Some(place) = self.cache.fresh(path.bytes(), now) {
-            return Ok(Looked::File(place, path.bytes().to_vec()));
+            return Ok(Looked::File(place, None));
         }
         let (finder, asked) = (self.finder.clone(), path.clone().into_owned());
         let form = Form::preferred(&req.headers);
@@ -148,30 +149,22 @@ impl Serve {
             Found::Listing(page) => Looked::Listing(page),
             Found::File { resource, is_index, fixed } => {
                 // A file that is the same for every path is kept once, and not under every path that somebody invents.
-                let key = fixed.unwrap_or(asked);
-                let place = Place { resource: Arc::new(resource), is_index };
-                Looked::File(self.cache.keep(&key, place, now), key)
+                let place = Place { resource, is_index };
+                let place = self.cache.keep(fixed.as_deref().unwrap_or(&asked), place, now);
+                Looked::File(place, fixed)
             }
         })
     }
 
     /// Answers with a file. `None` when it is not what was looked up any more.
-    async fn answer(
-        &self,
-        place: &Place,
-        key: &[u8],
-        req: &RequestHead,
-    ) -> Result<Option<LocalReply>, BoxError> {
+    async fn answer(&self, place: &Place, req: &RequestHead) -> Result<Option<LocalReply>, BoxError> {
         let resource = &place.resource;
         let variant = resource.choose(&req.headers);
         let plan = Plan::new(variant, req);
         let contents = if plan.needs_contents() {
             match self.contents(place, variant).await {
                 Ok(Some(contents)) => Some(contents),
-                Ok(None) => {
-                    self.cache.forget(key);
-                    return Ok(None);
-                }
+                Ok(None) => return Ok(None),
                 Err(closed) => return refused(closed).map(Some),
             }
         } else {
@@ -186,7 +179,8 @@ impl Serve {
         }
         let (finder, place) = (self.finder.clone(), place.clone());
         let encoding = variant.encoding;
-        let small = if self.cache.takes(variant) { variant.stamp.size } else { SMALL };
+        // What is one piece anyway is read at once, without a stream.
+        let small = if self.cache.takes(variant) { variant.stamp.size } else { PIECE };
         let opened = off_the_worker(move || {
             let resource = &place.resource;
             let variant = resource.encoded.iter().find(|variant| variant.encoding == encoding);

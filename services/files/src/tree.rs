@@ -92,10 +92,13 @@ impl Tree {
         let path = if path.is_empty() { b"." } else { path };
         let fd = if self.by_kernel { beneath(root, path) } else { walk(root, path) }?;
         let stat = fstat(&fd)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok(Opened::File(fd, stat)),
-            FileType::Directory => Ok(Opened::Directory(fd)),
-            _ => Err(Closed::NotFound),
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind.is_file() {
+            Ok(Opened::File(fd, stat))
+        } else if kind.is_dir() {
+            Ok(Opened::Directory(fd))
+        } else {
+            Err(Closed::NotFound)
         }
     }
 }

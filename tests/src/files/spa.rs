@@ -5,6 +5,8 @@ use super::{Site, write};
 const SPA: &str = "spa: { root: \"{root}\" }";
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
+type Headers = &'static [(&'static str, &'static str)];
+
 fn app(root: &std::path::Path) {
     write(
         root,
@@ -22,7 +24,7 @@ fn app(root: &std::path::Path) {
 #[tokio::test]
 async fn pages_get_the_shell_and_everything_else_a_404() {
     let site = Site::with(SPA, app).await;
-    let rows: [(&str, &[(&str, &str)], Option<&str>, &str); 13] = [
+    let rows: [(&str, Headers, Option<&str>, &str); 13] = [
         ("/", &[("accept", BROWSER)], Some("<div id=app>"), "the root"),
         ("/", &[], Some("<div id=app>"), "the root, for anybody"),
         ("/settings/profile", &[("accept", BROWSER)], Some("<div id=app>"), "a page"),

@@ -132,7 +132,10 @@ fn plain(name: &str, value: &str, address: SocketAddr) -> String {
             let path = hosts.iter().find_map(|host| value.strip_prefix(host.as_str()));
             path.unwrap_or(value).to_owned()
         }
-        "content-type" => value.split_once("boundary=").map_or(value, |(kind, _)| kind.trim_end_matches([' ', ';'])).to_owned(),
+        "content-type" => value
+            .split_once("boundary=")
+            .map_or(value, |(kind, _)| kind.trim_end_matches([' ', ';']))
+            .to_owned(),
         _ => value.to_owned(),
     }
 }
