@@ -214,6 +214,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disk_that_fails_is_told_from_a_file_that_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        // A directory can be opened like a file, and cannot be read like one.
+        let mut body = FileBody::new(open(dir.path()), [Part::Span(Span { start: 0, end: 9 })], b"dir");
+        let error = body.next().await.unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("the file could not be read: "), "{error}");
+        assert!(body.next().await.is_none(), "nothing more comes");
+    }
+
+    #[tokio::test]
     async fn a_file_that_is_replaced_is_sent_as_it_was() {
         let (dir, path, content) = large();
         let mut body =

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a file was compressed, by the ending of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FileEncoding")]
 pub enum Encoding {
     /// `app.js.br`, Brotli.
     #[serde(rename = "br")]

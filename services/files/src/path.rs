@@ -12,8 +12,11 @@ const WELL_KNOWN: &[u8] = b".well-known";
 
 /// A path below the root: components parted by single slashes, none of them `.`, `..` or with a NUL in it. It is empty for
 /// the root itself, and ends with a slash where a directory was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Below<'a>(Cow<'a, [u8]>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Below<'a> {
+    bytes: Cow<'a, [u8]>,
+    has_slash: bool,
+}
 
 /// Why a path names nothing that is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,38 +34,46 @@ pub(crate) enum NotBelow {
 impl<'a> Below<'a> {
     /// Reads the path of a request. `hidden` lets names pass that begin with a dot.
     pub(crate) fn read(path: &'a str, hidden: bool) -> Result<Self, NotBelow> {
+        let has_slash = path.ends_with('/');
         let path = path.strip_prefix('/').unwrap_or(path);
-        if path.contains('%') { Self::decode(path, hidden) } else { Self::plain(path, hidden) }
-    }
-
-    fn plain(path: &'a str, hidden: bool) -> Result<Self, NotBelow> {
-        for (name, is_last) in components(path) {
-            check(name.as_bytes(), is_last, hidden)?;
-        }
-        Ok(Self(Cow::Borrowed(path.as_bytes())))
-    }
-
-    /// Component by component, because an escaped slash is a character of a name, and no name can have it.
-    fn decode(path: &str, hidden: bool) -> Result<Self, NotBelow> {
-        let mut bytes = Vec::with_capacity(path.len());
-        for (name, is_last) in components(path) {
-            let name: Cow<'_, [u8]> = percent_decode_str(name).into();
-            check(&name, is_last, hidden)?;
-            bytes.extend_from_slice(&name);
-            if !is_last {
-                bytes.push(b'/');
-            }
-        }
-        Ok(Self(Cow::Owned(bytes)))
+        let bytes =
+            if path.contains('%') { decode(path, hidden)?.into() } else { plain(path, hidden)?.into() };
+        Ok(Self { bytes, has_slash })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
-    pub(crate) fn into_owned(self) -> Vec<u8> {
-        self.0.into_owned()
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        self.bytes.to_vec()
     }
+
+    /// Whether a directory was asked for. Only this tells, where the path is the root itself.
+    pub(crate) fn has_slash(&self) -> bool {
+        self.has_slash
+    }
+}
+
+fn plain(path: &str, hidden: bool) -> Result<&[u8], NotBelow> {
+    for (name, is_last) in components(path) {
+        check(name.as_bytes(), is_last, hidden)?;
+    }
+    Ok(path.as_bytes())
+}
+
+/// Component by component, because an escaped slash is a character of a name, and no name can have it.
+fn decode(path: &str, hidden: bool) -> Result<Vec<u8>, NotBelow> {
+    let mut bytes = Vec::with_capacity(path.len());
+    for (name, is_last) in components(path) {
+        let name: Cow<'_, [u8]> = percent_decode_str(name).into();
+        check(&name, is_last, hidden)?;
+        bytes.extend_from_slice(&name);
+        if !is_last {
+            bytes.push(b'/');
+        }
+    }
+    Ok(bytes)
 }
 
 /// The components, and whether each is the last.

@@ -24,6 +24,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const NAVIGATION: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode");
 /// How often a file is looked up anew that was changed between two looks at it.
 const TRIES: u32 = 3;
+
 /// Serves the files of a tree.
 pub(crate) struct Serve {
     pub(crate) finder: Arc<Finder>,
@@ -68,60 +69,63 @@ impl Service for Serve {
 
 impl Serve {
     async fn serve(&self, req: &RequestHead, cx: &Context) -> Result<LocalReply, BoxError> {
-        let path = self.stripped(req.uri.path());
-        let Ok(below) = Below::read(path, self.finder.hidden) else { return Ok(not_found()) };
-        // A file that is changed between the look-up and its opening is looked up again.
-        for _ in 0..TRIES {
-            let found = match self.look(&below, req, cx.started()).await {
-                Err(closed) => return refused(closed),
-                Ok(Looked::Nothing) => return self.stand_in(&below, req, cx).await,
-                Ok(found) => found,
-            };
-            let is_directory =
-                matches!(&found, Looked::Listing(_) | Looked::File(Place { is_index: true, .. }, _));
-            if is_directory
-                && !path.ends_with('/')
-                && let Some(location) = with_slash(req, cx)
-            {
-                return Ok(LocalReply::redirect(StatusCode::MOVED_PERMANENTLY, location));
-            }
-            match found {
-                Looked::Listing(page) => return Ok(answer::listing(Form::preferred(&req.headers), page)),
-                Looked::File(place, fixed) => {
-                    if let Some(reply) = self.answer(&place, req).await? {
-                        return Ok(reply);
-                    }
-                    self.cache.forget(fixed.as_deref().unwrap_or(below.bytes()));
-                }
-                Looked::Nothing => {}
-            }
+        let Ok(path) = Below::read(self.stripped(req.uri.path()), self.finder.hidden) else {
+            return Ok(not_found());
+        };
+        match self.reply_with(&path, req, cx).await? {
+            Some(reply) => Ok(reply),
+            None => self.stand_in(&path, req, cx).await,
         }
-        Err("the file is changed again and again".into())
     }
 
     /// The shell of an app, for a browser that goes to one of its pages.
     async fn stand_in(
         &self,
-        below: &Below<'_>,
+        path: &Below<'_>,
         req: &RequestHead,
         cx: &Context,
     ) -> Result<LocalReply, BoxError> {
-        let Some(shell) = &self.shell else { return Ok(not_found()) };
-        if !navigation::wants_page(&req.headers) || navigation::names_asset(below.bytes(), &self.finder.types)
-        {
+        let is_page = || {
+            navigation::wants_page(&req.headers) && !navigation::names_asset(path.bytes(), &self.finder.types)
+        };
+        let Some(Ok(shell)) = self.shell.as_ref().filter(|_| is_page()).map(|shell| Below::read(shell, true))
+        else {
             return Ok(not_found());
-        }
-        let Ok(shell) = Below::read(shell, true) else { return Ok(not_found()) };
+        };
+        let reply = self.reply_with(&shell, req, cx).await?;
+        Ok(reply.map_or_else(not_found, |reply| reply.added(VARY, NAVIGATION)))
+    }
+
+    /// The reply with what is at a path, if anything is.
+    async fn reply_with(
+        &self,
+        path: &Below<'_>,
+        req: &RequestHead,
+        cx: &Context,
+    ) -> Result<Option<LocalReply>, BoxError> {
+        // A file that is changed between the look-up and its opening is looked up again.
         for _ in 0..TRIES {
-            match self.look(&shell, req, cx.started()).await {
-                Err(closed) => return refused(closed),
-                Ok(Looked::File(place, _)) => {
-                    if let Some(reply) = self.answer(&place, req).await? {
-                        return Ok(reply.added(VARY, NAVIGATION));
-                    }
-                    self.cache.forget(shell.bytes());
+            let looked = match self.look(path, req, cx.started()).await {
+                Ok(looked) => looked,
+                Err(closed) => return refused(closed).map(Some),
+            };
+            if looked.is_directory()
+                && !path.has_slash()
+                && let Some(location) = with_slash(req, cx)
+            {
+                return Ok(Some(LocalReply::redirect(StatusCode::MOVED_PERMANENTLY, location)));
+            }
+            match looked {
+                Looked::Nothing => return Ok(None),
+                Looked::Listing(page) => {
+                    return Ok(Some(answer::listing(Form::preferred(&req.headers), page)));
                 }
-                Ok(Looked::Listing(_) | Looked::Nothing) => return Ok(not_found()),
+                Looked::File(place, fixed) => {
+                    if let Some(reply) = self.answer(&place, req).await? {
+                        return Ok(Some(reply));
+                    }
+                    self.cache.forget(fixed.as_deref().unwrap_or(path.bytes()));
+                }
             }
         }
         Err("the file is changed again and again".into())
@@ -137,7 +141,7 @@ impl Serve {
         if let Some(place) = self.cache.fresh(path.bytes(), now) {
             return Ok(Looked::File(place, None));
         }
-        let (finder, asked) = (self.finder.clone(), path.clone().into_owned());
+        let (finder, asked) = (self.finder.clone(), path.to_vec());
         let form = Form::preferred(&req.headers);
         let found = off_the_worker(move || {
             let found = finder.find(&asked, form)?;
@@ -191,6 +195,14 @@ impl Serve {
             self.cache.keep_contents(variant, bytes);
         }
         Ok(opened)
+    }
+}
+
+// === impl Looked ===
+
+impl Looked {
+    fn is_directory(&self) -> bool {
+        matches!(self, Self::Listing(_) | Self::File(Place { is_index: true, .. }, _))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::types::InvalidType;
 /// What is kept in memory. Small files that were asked for lately are, and what the disk has said of any file.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "FileMemory")]
 pub struct Memory {
     /// The most bytes of content. Default: `32m`. `0` keeps none.
     #[garde(skip)]

@@ -77,6 +77,18 @@ async fn the_next_request_sees_the_next_version() {
 }
 
 #[tokio::test]
+async fn what_is_not_kept_in_memory_is_never_an_old_version() {
+    let site = Site::with("files: { root: \"{root}\", memory: { recheck: 1h } }", |root| {
+        write(root.join("file"), vec![b'1'; 300_000]).unwrap();
+    })
+    .await;
+    site.client().get("/file").send().await.assert_header("content-length", "300000");
+    write(site.root().join("next"), "two").unwrap();
+    rename(site.root().join("next"), site.root().join("file")).unwrap();
+    site.client().get("/file").send().await.assert_status(200).assert_text("two");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_takes_nobody_along() {
     let site = Site::with(FILES, |root| write(root.join("file"), vec![b'1'; LARGE]).unwrap()).await;
     let mut open = site.client().get("/file").open().await;
