@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 
-use crate::body::{FileBody, Part, Source};
+use crate::body::{FileBody, Part};
 use crate::conditions::{Verdict, weigh};
 use crate::finder::Contents;
 use crate::listing::Form;
@@ -140,14 +140,13 @@ fn body(
 ) -> LocalReply {
     match contents {
         Contents::Whole(bytes) => LocalReply::bytes(status, content_type, join(&bytes, parts)),
-        Contents::Open(source) => {
-            LocalReply::sized_stream(status, content_type, length, stream_of(source, parts, variant))
-        }
+        Contents::Open(source) => LocalReply::sized_stream(
+            status,
+            content_type,
+            length,
+            FileBody::new(source, parts, &variant.path),
+        ),
     }
-}
-
-fn stream_of(source: Source, parts: Vec<Part>, variant: &Variant) -> FileBody {
-    FileBody::new(source, parts, &variant.path)
 }
 
 fn join(bytes: &Bytes, parts: Vec<Part>) -> Bytes {

@@ -107,6 +107,8 @@ mod tests {
     use crate::stamp::tests::stamp;
     use http::HeaderValue;
 
+    type Conditions<'a> = &'a [(&'a str, &'a str)];
+
     const PROCEED: Verdict = Verdict::Proceed { range: true };
     const WHOLE: Verdict = Verdict::Proceed { range: false };
     /// The date of the file, and a second before and behind it.
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn conditions_are_weighed_in_order() {
         let (same, other) = ("\"a\"", "\"b\"");
-        let rows: [(&[(&str, &str)], Verdict, &str); 8] = [
+        let rows: [(Conditions<'_>, Verdict, &str); 8] = [
             (&[("if-match", same), ("if-unmodified-since", BEFORE)], PROCEED, "a tag makes the date void"),
             (&[("if-none-match", other), ("if-modified-since", BEHIND)], PROCEED, "there too"),
             (&[("if-none-match", same), ("if-modified-since", BEFORE)], Verdict::NotModified, "there too"),

@@ -34,9 +34,11 @@ mod tests {
     use http::HeaderValue;
     use std::collections::BTreeMap;
 
+    type Fields = &'static [(&'static str, &'static str)];
+
     #[test]
     fn only_navigations_want_a_page() {
-        let rows: [(&[(&'static str, &'static str)], bool, &str); 8] = [
+        let rows: [(Fields, bool, &str); 8] = [
             (&[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], true, "a browser"),
             (&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true, "a browser that says so"),
             (&[("sec-fetch-mode", "no-cors"), ("accept", "*/*")], false, "a script"),

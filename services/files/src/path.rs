@@ -118,9 +118,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Outcome = Result<&'static [u8], NotBelow>;
+
     #[test]
     fn paths_are_decoded_once() {
-        let rows: [(&str, Result<&[u8], NotBelow>, &str); 19] = [
+        let rows: [(&str, Outcome, &str); 19] = [
             ("/", Ok(b""), "the root"),
             ("/a/b.txt", Ok(b"a/b.txt"), "as it is"),
             ("/a/", Ok(b"a/"), "a directory"),

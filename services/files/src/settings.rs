@@ -14,7 +14,8 @@ use crate::hashed::Hashed;
 use crate::tree::InvalidRoot;
 use crate::types::InvalidType;
 
-/// What is kept in memory. Small files that were asked for lately are, and what the disk has said of any file.
+/// What is kept in memory, for each route by itself: small files that were asked for lately, and what the disk has said of any
+/// file.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "FileMemory")]
