@@ -1,5 +1,6 @@
 //! From a path to the file that it means. Everything here asks the disk, so it is done where waiting harms nobody.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -88,7 +89,7 @@ impl Finder {
         Ok(Found::Nothing)
     }
 
-    fn index(&self, root: &std::os::fd::OwnedFd, directory: &[u8]) -> Result<Option<Resource>, Closed> {
+    fn index(&self, root: &OwnedFd, directory: &[u8]) -> Result<Option<Resource>, Closed> {
         for index in &self.index {
             let name = below(directory, index.as_bytes());
             match self.tree.open(root, &name) {
@@ -100,7 +101,7 @@ impl Finder {
         Ok(None)
     }
 
-    fn resource(&self, root: &std::os::fd::OwnedFd, path: Vec<u8>, stamp: Stamp) -> Resource {
+    fn resource(&self, root: &OwnedFd, path: Vec<u8>, stamp: Stamp) -> Resource {
         let encoded = self.encodings.iter().filter_map(|encoding| {
             let name = [&path, encoding.ending().as_bytes()].concat();
             // What cannot be opened is as good as not there: the plain file is.
@@ -153,6 +154,6 @@ pub(crate) fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// The version of an open file as it is now.
-pub(crate) fn stamp_of(file: &std::os::fd::OwnedFd) -> std::io::Result<Stamp> {
+pub(crate) fn stamp_of(file: &OwnedFd) -> std::io::Result<Stamp> {
     Ok(Stamp::of(&fstat(file)?))
 }
