@@ -136,8 +136,8 @@ async fn stream(session: &mut Session, mut pieces: BodyStream, length: Option<u6
         let piece = piece.transpose().map_err(broken)?;
         sent += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         let is_over = piece.is_none();
-        if length.is_some_and(|length| sent > length || (is_over && sent < length)) {
-            return Err(broken(format!("{sent} bytes, where {length:?} were announced").into()));
+        if let Some(length) = length.filter(|length| sent > *length || (is_over && sent < *length)) {
+            return Err(broken(format!("{sent} bytes, where {length} were announced").into()));
         }
         match piece {
             // An empty piece would end a chunked body.
