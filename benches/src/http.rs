@@ -1,4 +1,4 @@
-//! Plain HTTP: what a proxied request costs, for small and large answers, and with everything on.
+//! Plain HTTP: what a proxied request costs, for small and large answers, and with everything on; and what a file costs.
 
 use std::io;
 use std::time::Duration;
@@ -29,6 +29,12 @@ pub enum Row {
     Large,
     /// 64 bytes, with everything on.
     Everything,
+    /// A file of 1 KiB.
+    SmallFile,
+    /// A file of 100 KiB.
+    MediumFile,
+    /// A file of 10 MiB.
+    LargeFile,
 }
 
 /// A participant of a row, and what its turns gave.
@@ -51,7 +57,15 @@ struct Turn {
 
 impl Row {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Small, Self::Medium, Self::Large, Self::Everything];
+    pub const ALL: [Self; 7] = [
+        Self::Small,
+        Self::Medium,
+        Self::Large,
+        Self::Everything,
+        Self::SmallFile,
+        Self::MediumFile,
+        Self::LargeFile,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -60,6 +74,9 @@ impl Row {
             Self::Medium => "64k",
             Self::Large => "1m",
             Self::Everything => "everything",
+            Self::SmallFile => "file-1k",
+            Self::MediumFile => "file-100k",
+            Self::LargeFile => "file-10m",
         }
     }
 
@@ -71,6 +88,9 @@ impl Row {
             Self::Everything => {
                 "64 B answers, everything on: routes, metrics, security headers, rate limit, JSON access log"
             }
+            Self::SmallFile => "Files of 1 KiB",
+            Self::MediumFile => "Files of 100 KiB",
+            Self::LargeFile => "Files of 10 MiB",
         }
     }
 
@@ -79,11 +99,27 @@ impl Row {
             Self::Small | Self::Everything => "/64",
             Self::Medium => "/65536",
             Self::Large => "/1048576",
+            Self::SmallFile => "/1024",
+            Self::MediumFile => "/102400",
+            Self::LargeFile => "/10485760",
         }
     }
 
     fn setup(self) -> Setup {
-        if self == Self::Everything { Setup::Everything } else { Setup::Plain }
+        match self {
+            Self::Small | Self::Medium | Self::Large => Setup::Plain,
+            Self::Everything => Setup::Everything,
+            Self::SmallFile | Self::MediumFile | Self::LargeFile => Setup::Files,
+        }
+    }
+
+    /// Whether there is an origin behind everybody.
+    fn is_forwarded(self) -> bool {
+        self.setup() != Setup::Files
+    }
+
+    fn takes(self, peer: Peer) -> bool {
+        self.is_forwarded() || peer.serves_files()
     }
 }
 
@@ -97,11 +133,11 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
     for row in arguments.rows.iter().copied() {
         let origin = Origin::start(binaries, machine)?;
         let mut entries = Vec::new();
-        for peer in binaries.peers() {
+        for peer in binaries.peers().filter(|peer| row.takes(*peer)) {
             entries.push(Entry::start(peer.name(), peer, row, binaries, machine, &origin)?);
         }
         // The same program twice shows which differences mean nothing.
-        if binaries.peers().any(|peer| peer == Peer::Pingora) {
+        if row.is_forwarded() && binaries.peers().any(|peer| peer == Peer::Pingora) {
             entries.push(Entry::start("pingora again", Peer::Pingora, row, binaries, machine, &origin)?);
         }
         let direct = take_turns(arguments, machine, row, &origin, &mut entries)?;
@@ -114,21 +150,23 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
     Ok(budgets)
 }
 
-/// Everybody in turn, so many rounds; gives the rate of the origin without a proxy.
+/// Everybody in turn, so many rounds; gives the rate of the origin without a proxy, where there is one.
 fn take_turns(
     arguments: &Arguments,
     machine: &Machine,
     row: Row,
     origin: &Origin,
     entries: &mut [Entry],
-) -> io::Result<Figure> {
+) -> io::Result<Option<Figure>> {
     for entry in entries.iter() {
         wrk::run(machine, entry.running.address, row.path(), Duration::from_secs(1))?;
     }
     let mut direct = Vec::new();
     for round in 1..=arguments.rounds {
         let (stolen, ticks) = machine.stolen()?;
-        direct.push(wrk::run(machine, origin.address(), row.path(), Duration::from_secs(1))?.rate);
+        if row.is_forwarded() {
+            direct.push(wrk::run(machine, origin.address(), row.path(), Duration::from_secs(1))?.rate);
+        }
         for entry in entries.iter_mut() {
             entry.turn(machine, row, arguments.round)?;
         }
@@ -138,10 +176,10 @@ fn take_turns(
             say(&format!("round {round}: {:.1} % of the machine was given to others", share * 100.0))?;
         }
     }
-    Ok(Figure::of(direct))
+    Ok(row.is_forwarded().then(|| Figure::of(direct)))
 }
 
-fn table(entries: &[Entry], direct: Figure) -> Table {
+fn table(entries: &[Entry], direct: Option<Figure>) -> Table {
     let mut table = Table::new(&[
         "",
         "CPU µs/request",
@@ -179,10 +217,12 @@ fn table(entries: &[Entry], direct: Figure) -> Table {
             entry.turns.iter().map(|turn| turn.seen.failures).sum::<u64>().to_string(),
         ]);
     }
-    let mut without = vec!["origin, no proxy".to_owned()];
-    without.resize(5, String::new());
-    without.push(format!("{:.0}", direct.median));
-    table.row(without);
+    if let Some(direct) = direct {
+        let mut without = vec!["origin, no proxy".to_owned()];
+        without.resize(5, String::new());
+        without.push(format!("{:.0}", direct.median));
+        table.row(without);
+    }
     table
 }
 

@@ -47,7 +47,12 @@ pub enum Setup {
     WebSocketTwoWorkers,
     /// As [`Setup::Plain`], over TLS: versions 1.2 and 1.3, HTTP/1.1 and HTTP/2.
     Tls,
+    /// Serve files, and forward nothing.
+    Files,
 }
+
+/// The sizes of the files that [`Setup::Files`] serves. Each is the name too; the first is asked for at the start.
+const FILES: [usize; 4] = [64, 1 << 10, 100 << 10, 10 << 20];
 
 /// A proxy that is up.
 #[derive(Debug)]
@@ -95,6 +100,11 @@ impl Peer {
         }
     }
 
+    /// Whether it serves files.
+    pub fn serves_files(self) -> bool {
+        matches!(self, Self::Headwall | Self::Nginx | Self::Caddy)
+    }
+
     /// The arguments of the binary. Its config has the file's name in the directory of the run.
     fn arguments(self) -> &'static [&'static str] {
         match self {
@@ -110,7 +120,7 @@ impl Peer {
 
     /// Its config files, the first of which is the one on its command line; none when it needs none.
     fn configs(self, setup: Setup) -> io::Result<&'static [(&'static str, &'static str)]> {
-        use Setup::{Everything, Plain, Tls, WebSocket, WebSocketTwoWorkers};
+        use Setup::{Everything, Files, Plain, Tls, WebSocket, WebSocketTwoWorkers};
         /// `name in benches/peers`, with its text.
         macro_rules! files {
             ($($name:literal),+) => { &[$(($name, include_str!(concat!("../peers/", $name)))),+] };
@@ -126,6 +136,9 @@ impl Peer {
             (Self::Nginx, Everything) => files!["nginx-everything.conf"],
             (Self::Nginx, WebSocket) => files!["nginx-websocket.conf"],
             (Self::Nginx, Tls) => files!["nginx-tls.conf"],
+            (Self::Headwall, Files) => files!["headwall-files.yaml"],
+            (Self::Nginx, Files) => files!["nginx-files.conf"],
+            (Self::Caddy, Files) => files!["Caddyfile-files"],
             (Self::Haproxy, Plain) => files!["haproxy.cfg"],
             (Self::Haproxy, Everything) => files!["haproxy-everything.cfg"],
             (Self::Haproxy, Tls) => files!["haproxy-tls.cfg"],
@@ -137,7 +150,7 @@ impl Peer {
             (Self::Traefik, Everything) => {
                 files!["traefik-everything.yaml", "traefik-routes-everything.yaml"]
             }
-            (_, WebSocket | WebSocketTwoWorkers | Tls) => {
+            (_, WebSocket | WebSocketTwoWorkers | Tls | Files) => {
                 return Err(io::Error::other(format!("{} has no config for {setup:?} here", self.name())));
             }
         })
@@ -196,6 +209,12 @@ impl Peer {
         };
         if let Some(credentials) = credentials {
             credentials.write(dir.path())?;
+        }
+        if setup == Setup::Files {
+            fs::create_dir(dir.path().join("files"))?;
+            for size in FILES {
+                fs::write(dir.path().join("files").join(size.to_string()), vec![b'x'; size])?;
+            }
         }
         let configs = self.configs(setup)?;
         for (name, text) in configs {
@@ -261,6 +280,12 @@ mod tests {
                 for name in ["@LISTEN", "@ORIGIN"] {
                     assert!(configs.is_empty() || text.contains(name), "{} {setup:?}: {name}", peer.name());
                 }
+            }
+        }
+        for peer in Peer::ALL.into_iter().filter(|peer| peer.serves_files()) {
+            let (_, text) = peer.configs(Setup::Files).unwrap()[0];
+            for name in ["@LISTEN", "@DIR@/files"] {
+                assert!(text.contains(name), "{} with files: {name}", peer.name());
             }
         }
         for peer in [Peer::Headwall, Peer::Nginx, Peer::Haproxy] {

@@ -1,6 +1,6 @@
 //! The config of each deployment guide, end to end: what the guide's own nginx or Caddy would answer, Headwall answers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use headwall_testkit::{
     Authority, Client, Feeds, Gateway, Message, Origin, Sockets, Trust, WebSocketEcho, Wire,
@@ -63,11 +63,21 @@ async fn start(text: &str, dir: &Path, app: &Origin, files: &[(&str, &Path)]) ->
         .variable("HEADWALL_ADMIN", "127.0.0.1:0")
         // Nobody listens on port 1, so a CA that is asked by mistake is asked on this machine.
         .variable("HEADWALL_ACME_DIRECTORY", "https://127.0.0.1:1/dir")
-        .variable("HEADWALL_APP", app.address());
+        .variable("HEADWALL_APP", app.address())
+        .variable("HEADWALL_SPA", built_page(dir).display());
     let file = |gateway: headwall_testkit::GatewayBuilder, (name, path): &(&str, &Path)| {
         gateway.variable(&format!("HEADWALL_{name}"), path.display())
     };
     files.iter().fold(gateway, file).start().await
+}
+
+/// What the build tool of a single-page app would have written.
+fn built_page(dir: &Path) -> PathBuf {
+    let page = dir.join("page");
+    std::fs::create_dir_all(page.join("assets")).unwrap();
+    std::fs::write(page.join("index.html"), "<div id=root>").unwrap();
+    std::fs::write(page.join("assets/index-BhX3a9_k.js"), "let app").unwrap();
+    page
 }
 
 fn text(guide: &str) -> String {
@@ -269,7 +279,7 @@ async fn milaidy_limits_logins_and_api_calls_as_its_guide_says() {
 }
 
 #[tokio::test]
-async fn milaidy_has_a_socket_and_nothing_where_its_page_will_be() {
+async fn milaidy_has_a_socket_and_a_page() {
     let sockets = WebSocketEcho::new();
     let app = Origin::builder().route("/ws", sockets).route("/api/health", "ok").start().await;
     let front = Front::of("milaidy", &app).await;
@@ -278,7 +288,17 @@ async fn milaidy_has_a_socket_and_nothing_where_its_page_will_be() {
     socket.send(Message::text("hello")).await;
     assert_eq!(socket.text().await, "hello");
     client.get("/ws").send().await.assert_status(426);
-    client.get("/").send().await.assert_status(404).assert_header("x-frame-options", "SAMEORIGIN");
+    // `try_files $uri $uri/ /index.html`, but for pages alone, and `expires 1y` with `immutable` in one header.
+    for path in ["/", "/agents/7/settings"] {
+        let page = client.get(path).header("accept", "text/html").send().await;
+        page.assert_status(200).assert_text("<div id=root>").assert_header("cache-control", "no-cache");
+        page.assert_header("x-frame-options", "SAMEORIGIN");
+    }
+    let asset = client.get("/assets/index-BhX3a9_k.js").send().await;
+    asset.assert_status(200).assert_text("let app");
+    asset.assert_header("cache-control", "public, max-age=31536000, immutable");
+    let missing = client.get("/assets/index-AAAAAAAA.js").send().await;
+    missing.assert_status(404).assert_header("x-frame-options", "SAMEORIGIN");
 }
 
 #[tokio::test]

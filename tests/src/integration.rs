@@ -8,6 +8,7 @@ mod answers;
 mod client_limits;
 mod errors;
 mod faults;
+mod files;
 mod filters;
 mod forwarding;
 mod grpc;
@@ -31,6 +32,7 @@ mod command_line;
 mod deployments;
 mod logs;
 mod metrics;
+mod nginx;
 mod real_peers;
 
 // What keeps the project honest.

@@ -1,74 +1,11 @@
 //! Headwall between programs that were not written for it: curl in front, nginx behind.
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::Stdio;
 
 use headwall_testkit::{Gateway, eventually};
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-/// nginx with a configuration of the test's, ended when it is dropped.
-pub(crate) struct Nginx {
-    _process: Child,
-    dir: TempDir,
-    port: u16,
-}
-
-impl Nginx {
-    /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
-    async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("files")).unwrap();
-        fill(&dir.path().join("files"));
-        let root = dir.path().join("files").display().to_string();
-        Self::start(dir, "", &format!("root {root};")).await
-    }
-
-    /// Is a proxy: `upstream` and what its one location does, in nginx's words.
-    pub(crate) async fn proxying(upstream: &str, location: &str) -> Option<Self> {
-        Self::start(tempfile::tempdir().unwrap(), upstream, &format!("location / {{ {location} }}")).await
-    }
-
-    async fn start(dir: TempDir, upstream: &str, server: &str) -> Option<Self> {
-        if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
-            skip("nginx is not installed");
-            return None;
-        }
-        // nginx cannot tell a port that it was given by the system, so a free one is looked for.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let root = dir.path().display();
-        let conf = format!(
-            "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/error.log;
-             events {{ worker_connections 1024; }}
-             http {{
-                 access_log {root}/access.log combined;
-                 client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
-                 uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 {upstream}
-                 server {{ listen 127.0.0.1:{port}; {server} }}
-             }}"
-        );
-        let conf_path = dir.path().join("nginx.conf");
-        std::fs::write(&conf_path, conf).unwrap();
-        let process = Command::new("nginx").arg("-c").arg(&conf_path).kill_on_drop(true).spawn().unwrap();
-        eventually(10, async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
-        Some(Self { _process: process, dir, port })
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
-    }
-
-    fn log(&self) -> Vec<String> {
-        lines(&self.dir.path().join("access.log"))
-    }
-}
-
-fn lines(path: &Path) -> Vec<String> {
-    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
-}
+use crate::nginx::Nginx;
 
 /// Says loudly that a test was not made, past the test runner's capture.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
@@ -77,7 +14,7 @@ pub(crate) fn skip(why: &str) {
 }
 
 /// What curl prints.
-async fn curl(args: &[&str]) -> String {
+pub(crate) async fn curl(args: &[&str]) -> String {
     let output =
         Command::new("curl").args(["--silent", "--show-error", "--max-time", "10"]).args(args).output().await;
     let output = output.expect("curl is installed");
@@ -98,7 +35,7 @@ async fn curl_gets_nginxs_files_as_they_are() {
         upstreams: { app: { servers: [\"${APP}\"] } }
         ",
     )
-    .variable("APP", format!("127.0.0.1:{}", nginx.port))
+    .variable("APP", format!("127.0.0.1:{}", nginx.address().port()))
     .start()
     .await;
     let url = format!("http://{}/file.txt", gateway.address());
@@ -132,7 +69,7 @@ async fn the_combined_log_is_nginxs_to_the_byte() {
         access_log: { format: combined, output: \"${LOG}\" }
         ",
     )
-    .variable("APP", format!("127.0.0.1:{}", nginx.port))
+    .variable("APP", format!("127.0.0.1:{}", nginx.address().port()))
     .variable("LOG", log.display())
     .start()
     .await;
@@ -150,14 +87,14 @@ async fn the_combined_log_is_nginxs_to_the_byte() {
     gateway.stop().await;
 
     // Both were asked the same, in the same second or the next: all but the time is compared.
-    let without_time = |line: &String| {
+    let without_time = |line: &str| {
         let (before, rest) = line.split_once('[').unwrap();
         let (time, after) = rest.split_once(']').unwrap();
         assert_eq!(time.len(), "20/Nov/2026:05:00:01 +0000".len(), "{line}");
         format!("{before}[]{after}")
     };
-    let ours: Vec<_> = lines(&log).iter().map(without_time).collect();
+    let ours: Vec<_> = std::fs::read_to_string(&log).unwrap().lines().map(without_time).collect();
     let theirs = eventually(10, async || Some(nginx.log()).filter(|lines| lines.len() == 3)).await;
-    let theirs: Vec<_> = theirs.iter().map(without_time).collect();
+    let theirs: Vec<_> = theirs.iter().map(|line| without_time(line)).collect();
     assert_eq!(ours, theirs);
 }

@@ -184,6 +184,13 @@ impl Room {
     }
 }
 
+/// Pieces that are announced to be eight bytes.
+fn sized(pieces: &[&'static str]) -> LocalReply {
+    let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+    let text = HeaderValue::from_static("text/plain");
+    LocalReply::sized_stream(StatusCode::OK, text, 8, futures_util::stream::iter(pieces))
+}
+
 #[async_trait]
 impl Service for Room {
     async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
@@ -201,6 +208,9 @@ impl Service for Room {
                 HeaderValue::from_static("text/plain"),
                 futures_util::stream::iter([Ok(Bytes::from_static(b"half")), Err("broken".into())]),
             ),
+            (_, "/sized") => sized(&["half", "", "half"]),
+            (&Method::GET, "/short") => sized(&["half"]),
+            (&Method::GET, "/long") => sized(&["half", "half", "more"]),
             (&Method::POST, "/say") => {
                 let text = req.uri.query().unwrap_or_default();
                 let heard_by = self.said.send(format!("data: {text}\n\n").into()).unwrap_or(0);
@@ -213,7 +223,8 @@ impl Service for Room {
 
 async fn chat() -> Gateway {
     Gateway::config(
-        "sites: [{ name: site, filters: [{ security_headers: {} }], routes: [{ name: chat, chat: {} }] }]",
+        "listeners: [{ address: \"127.0.0.1:0\", http2: true }]\n\
+         sites: [{ name: site, filters: [{ security_headers: {} }], routes: [{ name: chat, chat: {} }] }]",
     )
     .server(Server::new().service::<Chat>("chat"))
     .start()
@@ -258,6 +269,35 @@ async fn the_stream_of_a_service_has_an_end_and_an_empty_piece_is_not_it() {
     client.head("/end").send().await.assert_status(200).assert_text("");
     client.get("/end").send().await.assert_text("ab");
     assert_eq!(gateway.metric("headwall_connections_accepted_total"), Some(1.0), "the connection is kept");
+}
+
+#[tokio::test]
+async fn a_stream_of_known_length_is_announced_and_kept() {
+    let gateway = chat().await;
+    let client = headwall_testkit::Client::connect(gateway.address()).await;
+    let whole = client.get("/sized").send().await;
+    whole.assert_status(200).assert_text("halfhalf").assert_header("content-length", "8");
+    whole.assert_no_header("transfer-encoding");
+    let head = client.head("/sized").send().await;
+    head.assert_status(200).assert_text("").assert_header("content-length", "8");
+    assert_eq!(gateway.metric("headwall_connections_accepted_total"), Some(1.0), "the connection is kept");
+}
+
+#[tokio::test]
+async fn a_stream_of_another_length_than_announced_is_broken_off() {
+    let gateway = chat().await;
+    for client in [gateway.client(), gateway.client().http2()] {
+        // A stream of HTTP/2 that is reset may take along what was not sent yet.
+        let failed = client.get("/short").try_send().await.expect_err("never a part that looks whole");
+        assert!(failed.so_far().is_none_or(|part| "half".starts_with(&part.text())), "{failed}");
+        let sent = match client.get("/long").try_send().await {
+            Ok(whole) => whole.text(),
+            Err(failed) => failed.so_far().map(headwall_testkit::Reply::text).unwrap_or_default(),
+        };
+        assert!("halfhalf".starts_with(&sent), "never more than was said: {sent}");
+    }
+    let log = gateway.stop().await;
+    assert_eq!((&log[0]["status"], &log[0]["reason"]), (&200.into(), &"internal_error".into()));
 }
 
 #[tokio::test]

@@ -39,8 +39,8 @@ pub(crate) enum Body {
     Error(Cow<'static, str>),
     /// These bytes, of the type that the headers name.
     Full(Bytes),
-    /// What the stream gives, sent piece by piece.
-    Stream(BodyStream),
+    /// What the stream gives, sent piece by piece. Its length in bytes, where that is known before.
+    Stream(BodyStream, Option<u64>),
 }
 
 // === impl LocalReply ===
@@ -77,7 +77,20 @@ impl LocalReply {
         content_type: HeaderValue,
         pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + Sync + 'static,
     ) -> Self {
-        Self { body: Body::Stream(Box::pin(pieces)), ..Self::new(status) }
+        Self { body: Body::Stream(Box::pin(pieces), None), ..Self::new(status) }
+            .header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// A body of `length` bytes that comes to be while it is sent, such as a file's. The client is told the length. A
+    /// stream that ends with another one breaks the connection off, so that a part is never taken for the whole; the
+    /// answer to a `HEAD` never asks it for a piece.
+    pub fn sized_stream(
+        status: StatusCode,
+        content_type: HeaderValue,
+        length: u64,
+        pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { body: Body::Stream(Box::pin(pieces), Some(length)), ..Self::new(status) }
             .header(header::CONTENT_TYPE, content_type)
     }
 

@@ -40,6 +40,8 @@ impl Modules {
         modules.filter::<headwall_limits::RateLimit>("rate_limit");
         modules.filter::<headwall_login::LoginGuard>("login_guard");
         modules.service::<headwall_api::Api>("api");
+        modules.service::<headwall_files::Files>("files");
+        modules.service::<headwall_files::Spa>("spa");
         modules.service::<headwall_respond::Redirect>("redirect");
         modules.service::<headwall_respond::Respond>("respond");
         modules.service::<headwall_access::IssueSessionToken>("session_token");

@@ -74,9 +74,25 @@ impl Process {
     }
 
     pub(crate) fn start(args: &[&str], dir: TempDir) -> Self {
-        let mut command = command(args);
+        Self::spawn(command(args), dir)
+    }
+
+    /// The same as a user who may do nothing in particular, where this test's own may do everything.
+    pub(crate) fn start_as_nobody(args: &[&str], dir: TempDir) -> Self {
+        let (binary, program) = (binary(), dir.path().join("headwall"));
+        // Where it was built that user may not come.
+        let copied =
+            std::fs::hard_link(&binary, &program).or_else(|_| std::fs::copy(&binary, &program).map(drop));
+        copied.unwrap_or_else(|error| panic!("{} was not copied: {error}", binary.display()));
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args);
+        Self::spawn(command, dir)
+    }
+
+    fn spawn(mut command: Command, dir: TempDir) -> Self {
+        command.stdin(Stdio::null()).kill_on_drop(true);
         let child = command.current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("headwall {args:?} did not start: {error}"));
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?} did not start: {error}"));
         let (line, lines) = mpsc::unbounded_channel();
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(async move {

@@ -14,7 +14,8 @@ const FOREIGN: [&str; 2] = ["yaml,compose", "yaml,prometheus"];
 const TOP: [&str; 9] =
     ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "storage", "upstreams"];
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
-const SERVICES: [&str; 6] = ["api", "websocket", "respond", "redirect", "session_token", "canary"];
+const SERVICES: [&str; 8] =
+    ["api", "websocket", "respond", "redirect", "files", "spa", "session_token", "canary"];
 const FILTERS: [&str; 13] = [
     "access",
     "api_key",
@@ -69,7 +70,9 @@ fn shipped_configs_are_fine() {
     // The files that they name are their operator's. `check` reads them, so these stand in.
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = Authority::new().issue(&["yourdomain.com"]).write(dir.path());
-    let variables = [("HEADWALL_CERT", certificate.as_path()), ("HEADWALL_KEY", key.as_path())];
+    std::fs::write(dir.path().join("index.html"), "").unwrap();
+    let variables =
+        [("HEADWALL_CERT", certificate.as_path()), ("HEADWALL_KEY", &key), ("HEADWALL_SPA", dir.path())];
     let output = headwall_with(&check_of_shipped_configs(), &variables);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -78,7 +81,9 @@ fn shipped_configs_are_fine() {
 fn a_check_without_the_certificates_says_so_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("fullchain.pem");
-    let variables = [("HEADWALL_CERT", missing.as_path()), ("HEADWALL_KEY", missing.as_path())];
+    std::fs::write(dir.path().join("index.html"), "").unwrap();
+    let variables =
+        [("HEADWALL_CERT", missing.as_path()), ("HEADWALL_KEY", &missing), ("HEADWALL_SPA", dir.path())];
     let output = headwall_with(&check_of_shipped_configs(), &variables);
     assert!(!output.status.success(), "certificates that are not there are an error");
     let said = String::from_utf8_lossy(&output.stderr);

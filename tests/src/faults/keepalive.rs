@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::gateway;
-use crate::real_peers::{Nginx, skip};
+use crate::nginx::Nginx;
+use crate::real_peers::skip;
 
 /// An origin that says of connections how it keeps them.
 async fn keeping(says: Option<&str>) -> Origin {

@@ -69,15 +69,15 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
         session.set_keepalive(None);
     }
     match body {
-        Body::Stream(pieces) if has_body => {
+        Body::Stream(pieces, length) if has_body => {
             session.write_response_header(Box::new(res.into()), false).await?;
-            stream(session, pieces).await
+            stream(session, pieces, length).await
         }
         Body::Full(bytes) if has_body && !bytes.is_empty() => {
             session.write_response_header(Box::new(res.into()), false).await?;
             session.write_response_body(Some(bytes), true).await
         }
-        Body::Full(_) | Body::Stream(_) | Body::Error(_) => {
+        Body::Full(_) | Body::Stream(..) | Body::Error(_) => {
             session.write_response_header(Box::new(res.into()), true).await?;
             session.write_response_body(None, true).await
         }
@@ -98,7 +98,7 @@ fn compose(reply: LocalReply, request: &HeaderMap) -> (ResponseHead, Body) {
             res.headers.append(VARY, HeaderValue::from_static("Accept"));
             Body::Full(form.write(status, &sentence, reason))
         }
-        body @ (Body::Full(_) | Body::Stream(_)) => body,
+        body @ (Body::Full(_) | Body::Stream(..)) => body,
     };
     (res, body)
 }
@@ -111,10 +111,11 @@ fn frame(res: &mut ResponseHead, body: &Body, version: Version) {
     }
     match body {
         Body::Full(bytes) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()))),
-        Body::Stream(_) if version == Version::HTTP_11 => {
+        Body::Stream(_, Some(length)) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(*length))),
+        Body::Stream(_, None) if version == Version::HTTP_11 => {
             res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Body::Stream(_) | Body::Error(_) => {}
+        Body::Stream(_, None) | Body::Error(_) => {}
     }
 }
 
@@ -122,18 +123,25 @@ fn may_have_body(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// Sends pieces as they come, and stops when the client leaves, even between two of them.
-async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
+/// Sends pieces as they come, and stops when the client leaves, even between two of them. Pieces that are not of the
+/// length that was announced are an error, because Pingora would end the response and keep the connection.
+async fn stream(session: &mut Session, mut pieces: BodyStream, length: Option<u64>) -> Result<()> {
     let watch_client = session.is_body_empty();
+    let broken = |source| PingoraError::because(ErrorType::InternalError, "streamed reply", source).into_in();
+    let mut sent = 0;
     loop {
         let piece = tokio::select! {
             biased;
             piece = pieces.next() => piece,
             gone = session.downstream_session.read_body_or_idle(true), if watch_client => return gone.map(drop),
         };
-        match piece.transpose().map_err(|source| {
-            PingoraError::because(ErrorType::InternalError, "streamed reply", source).into_in()
-        })? {
+        let piece = piece.transpose().map_err(broken)?;
+        sent += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        let is_over = piece.is_none();
+        if let Some(length) = length.filter(|length| sent > *length || (is_over && sent < *length)) {
+            return Err(broken(format!("{sent} bytes, where {length} were announced").into()));
+        }
+        match piece {
             // An empty piece would end a chunked body.
             Some(piece) if piece.is_empty() => {}
             Some(piece) => session.write_response_body(Some(piece), false).await?,
