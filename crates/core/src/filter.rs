@@ -58,9 +58,11 @@ pub trait Filter: Send + Sync + 'static {
         Ok(Flow::Continue)
     }
 
-    /// For each piece of an upstream's response body on its way to the client; `end` marks the last call.
+    /// For each piece of a response's body on its way to the client, whoever made it; `end` marks the last call, in which
+    /// a filter that has held something back gives it out. A response to `HEAD` has no body.
     ///
-    /// The head is already sent, so an `Err` can only break the connection off. Needs [`Phases::RESPONSE_BODY`].
+    /// A filter that changes how long the body is removes `Content-Length` in [`response`](Self::response). The head is
+    /// already sent, so an `Err` can only break the connection off. Needs [`Phases::RESPONSE_BODY`].
     fn response_body(
         &self,
         _piece: &mut Option<Bytes>,

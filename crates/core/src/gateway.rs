@@ -10,7 +10,8 @@
 //! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
-//! | `response_filter` | what concerned one hop is dropped; filters, last one first | [`exchange`] |
+//! | `response_filter` | what concerned one hop is dropped; filters, last one first; how the body will end | [`exchange`], [`framing`] |
+//! | `response_body_filter` | filters that declared it see the response's body; [`pieces`] shows them those that are written here | [`exchange`] |
 //! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
 //! | `logging` | metrics, access log, the filters' log hooks | [`exit`] |
 //!
@@ -19,6 +20,8 @@
 mod arrive;
 pub(crate) mod exchange;
 pub(crate) mod exit;
+mod framing;
+pub(crate) mod pieces;
 mod refuse;
 
 use std::fmt;
@@ -182,7 +185,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         Exchange { current: self.current.load(), cx: Box::new(Context::unknown()) }
     }
 
-    /// Pingora's modules cost a box a request; compression will be a filter.
+    /// Pingora's modules cost a box a request, and its compression holds events back; ours is a filter.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<()> {
@@ -281,7 +284,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         }
         let mut res = head::take_response(header);
         forward::end_hop(&mut res.headers);
-        exchange::response(session.req_header().version, &mut res, &mut exchange.cx)?;
+        exchange::response(&mut res, &mut exchange.cx)?;
         *header = res.into();
         Ok(())
     }
@@ -294,6 +297,18 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
     ) -> Result<Option<Duration>> {
         exchange::response_body(&mut exchange.cx, piece, end).map(|()| None)
+    }
+
+    /// Trailers end a body too, and no piece says so.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut http::HeaderMap,
+        exchange: &mut Exchange<S>,
+    ) -> Result<Option<Bytes>> {
+        let mut rest = None;
+        exchange::response_body(&mut exchange.cx, &mut rest, true)?;
+        Ok(rest.filter(|rest| !rest.is_empty()))
     }
 
     fn error_while_proxy(

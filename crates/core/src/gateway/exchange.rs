@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::header::{EXPECT, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::exit;
+use super::{exit, framing};
 use crate::context::Running;
 use crate::error::{Failure, cause_of};
 use crate::head::ResponseHead;
@@ -234,25 +234,23 @@ fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
 }
 
 /// Passes the head of a response through the filters, last one first.
-pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
+pub(crate) fn response(res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
     if res.status.is_informational() && res.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
-    // An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
-    if version < Version::HTTP_11 {
-        res.headers.remove(TRANSFER_ENCODING);
-    }
+    framing::spare_old_clients(res, cx);
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE) {
             let route = cx.entered[index].clone();
             route.response(res, cx).map_err(|error| decided(cx, error))?;
         }
     }
+    framing::delimit(res, cx);
     Ok(())
 }
 
 /// Shows a piece of the response's body to the filters that want it.
-pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+pub(crate) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE_BODY) {
             let route = cx.entered[index].clone();

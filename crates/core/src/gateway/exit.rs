@@ -2,11 +2,12 @@
 
 use futures_util::StreamExt;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, Session};
 
-use super::{Exchange, exchange};
+use super::framing::may_have_body;
+use super::{Exchange, exchange, pieces};
 use crate::access_log::Record;
 use crate::connection::{BrokenOff, Phase};
 use crate::error::Failure;
@@ -51,15 +52,15 @@ pub(crate) async fn send(session: &mut Session, cx: &mut Context, reply: LocalRe
 async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Result<()> {
     cx.verdict.reason = reply.reason();
     let req = session.req_header();
-    let (version, is_head) = (req.version, req.method == Method::HEAD);
+    let is_head = req.method == Method::HEAD;
     let (mut res, mut body) = compose(reply, &req.headers);
-    if exchange::response(version, &mut res, cx).is_err() {
+    if pass_filters(&mut res, &mut body, is_head, cx).await.is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
         let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
         (res, body) = compose(reply_to(&error), &session.req_header().headers);
+        announce(&mut res, &body);
     }
-    frame(&mut res, &body, version);
     cx.verdict.answered = Some(cx.started().elapsed());
     let has_body = !is_head && may_have_body(res.status);
     if session.get_header(EXPECT).is_some() && !session.is_body_done() {
@@ -69,7 +70,7 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     match body {
         Body::Stream(pieces) if has_body => {
             session.write_response_header(Box::new(res.into()), false).await?;
-            stream(session, pieces).await
+            stream(session, cx, pieces).await
         }
         Body::Full(bytes) if has_body && !bytes.is_empty() => {
             session.write_response_header(Box::new(res.into()), false).await?;
@@ -80,6 +81,29 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
             session.write_response_body(None, true).await
         }
     }
+}
+
+/// Shows a reply to the filters. A body in memory passes them before its head is sent, so that its length is known even
+/// to a client that understands no chunks.
+async fn pass_filters(
+    res: &mut ResponseHead,
+    body: &mut Body,
+    is_head: bool,
+    cx: &mut Context,
+) -> Result<()> {
+    announce(res, body);
+    exchange::response(res, cx)?;
+    if let Body::Full(bytes) = body
+        && !is_head
+        && may_have_body(res.status)
+    {
+        if pieces::are_watched(cx) {
+            *bytes = pieces::all(cx, std::mem::take(bytes)).await?;
+        }
+        res.headers.remove(TRANSFER_ENCODING);
+        announce(res, body);
+    }
+    Ok(())
 }
 
 /// The head and the body, errors in the client's preferred representation.
@@ -101,27 +125,18 @@ fn compose(reply: LocalReply, request: &HeaderMap) -> (ResponseHead, Body) {
     (res, body)
 }
 
-/// Says how long the body is, or how its end will be known.
-fn frame(res: &mut ResponseHead, body: &Body, version: Version) {
-    if !may_have_body(res.status) {
-        res.headers.remove(CONTENT_LENGTH);
-        return;
-    }
+/// Says how long a body is that is in memory.
+fn announce(res: &mut ResponseHead, body: &Body) {
     match body {
-        Body::Full(bytes) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()))),
-        Body::Stream(_) if version == Version::HTTP_11 => {
-            res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        Body::Full(bytes) if may_have_body(res.status) => {
+            res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }
-        Body::Stream(_) | Body::Error(_) => {}
+        Body::Full(_) | Body::Stream(_) | Body::Error(_) => {}
     }
-}
-
-fn may_have_body(status: StatusCode) -> bool {
-    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
 /// Sends pieces as they come, and stops when the client leaves, even between two of them.
-async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
+async fn stream(session: &mut Session, cx: &mut Context, mut pieces: BodyStream) -> Result<()> {
     let watch_client = session.is_body_empty();
     loop {
         let piece = tokio::select! {
@@ -132,10 +147,8 @@ async fn stream(session: &mut Session, mut pieces: BodyStream) -> Result<()> {
         match piece.transpose().map_err(|source| {
             PingoraError::because(ErrorType::InternalError, "streamed reply", source).into_in()
         })? {
-            // An empty piece would end a chunked body.
-            Some(piece) if piece.is_empty() => {}
-            Some(piece) => session.write_response_body(Some(piece), false).await?,
-            None => return session.write_response_body(None, true).await,
+            Some(piece) => pieces::write(session, cx, piece).await?,
+            None => return pieces::end(session, cx).await,
         }
     }
 }
