@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod client_limits;
+mod compress;
 mod errors;
 mod filters;
 mod forwarding;

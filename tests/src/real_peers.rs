@@ -9,15 +9,20 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// nginx with a configuration of the test's, ended when it is dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     _process: Child,
     dir: TempDir,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
+        Self::serving_with("", fill).await
+    }
+
+    /// The same with directives for its server.
+    pub(crate) async fn serving_with(directives: &str, fill: impl FnOnce(&Path)) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
             skip("nginx is not installed");
             return None;
@@ -35,7 +40,7 @@ impl Nginx {
                  access_log {root}/access.log combined;
                  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
                  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 server {{ listen 127.0.0.1:{port}; root {root}/files; }}
+                 server {{ listen 127.0.0.1:{port}; root {root}/files; {directives} }}
              }}"
         );
         let conf_path = dir.path().join("nginx.conf");
@@ -56,12 +61,12 @@ fn lines(path: &Path) -> Vec<String> {
 
 /// Says loudly that a test was not made, past the test runner's capture.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED real_peers: {why}");
 }
 
 /// What curl prints.
-async fn curl(args: &[&str]) -> String {
+pub(crate) async fn curl(args: &[&str]) -> String {
     let output =
         Command::new("curl").args(["--silent", "--show-error", "--max-time", "10"]).args(args).output().await;
     let output = output.expect("curl is installed");

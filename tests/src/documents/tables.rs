@@ -15,10 +15,11 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 20] = [
+const LABELS: [&str; 21] = [
     "certificate",
     "decision",
     "direction",
+    "encoding",
     "filter",
     "kind",
     "method",
