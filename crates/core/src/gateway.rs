@@ -10,6 +10,7 @@
 //! | `upstream_peer` | the upstream picks a server, once for each attempt | [`exchange`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
+//! | `upstream_response_filter` | an upstream's error that a filter wants to be shown in other words becomes a reply | [`pages`] |
 //! | `response_filter` | what concerned one hop is dropped; filters, last one first; how the body will end | [`exchange`], [`framing`] |
 //! | `response_body_filter` | filters that declared it see the response's body; [`pieces`] shows them those that are written here | [`exchange`] |
 //! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
@@ -21,6 +22,7 @@ mod arrive;
 pub(crate) mod exchange;
 pub(crate) mod exit;
 mod framing;
+mod pages;
 pub(crate) mod pieces;
 mod refuse;
 
@@ -265,12 +267,12 @@ impl<S: Service> ProxyHttp for Gateway<S> {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
         exchange::answered(&mut exchange.cx, header.status);
-        Ok(())
+        pages::replace(session, &mut exchange.cx, header)
     }
 
     async fn response_filter(

@@ -270,7 +270,7 @@ pub(super) fn too_large() -> LocalReply {
 }
 
 /// Keeps a reply for `fail_to_proxy`, and gives Pingora an error that stands for it.
-fn decided_on(cx: &mut Context, reply: LocalReply) -> Box<PingoraError> {
+pub(super) fn decided_on(cx: &mut Context, reply: LocalReply) -> Box<PingoraError> {
     cx.verdict.reply = Some(Box::new(reply));
     PingoraError::new_in(DECIDED)
 }

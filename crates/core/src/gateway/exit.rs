@@ -1,18 +1,18 @@
 //! The one exit for every reply that is made here, and the end of every request.
 
 use futures_util::StreamExt;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::framing::may_have_body;
-use super::{Exchange, exchange, pieces};
+use super::{Exchange, exchange, pages, pieces};
 use crate::access_log::Record;
 use crate::connection::{BrokenOff, Phase};
 use crate::error::Failure;
 use crate::head::{ResponseHead, blank_response};
-use crate::reply::{Body, BodyStream, Representation};
+use crate::reply::{Body, BodyStream, ErrorReply, Page};
 use crate::{Context, Error, LocalReply, Outcome};
 
 /// Turns an error into the reply for the client, and tells the log what the client is not told.
@@ -53,12 +53,12 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     cx.verdict.reason = reply.reason();
     let req = session.req_header();
     let is_head = req.method == Method::HEAD;
-    let (mut res, mut body) = compose(reply, &req.headers);
+    let (mut res, mut body) = compose(reply, &req.headers, cx);
     if pass_filters(&mut res, &mut body, is_head, cx).await.is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
         let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
-        (res, body) = compose(reply_to(&error), &session.req_header().headers);
+        (res, body) = compose(reply_to(&error), &session.req_header().headers, cx);
         announce(&mut res, &body);
     }
     cx.verdict.answered = Some(cx.started().elapsed());
@@ -106,19 +106,23 @@ async fn pass_filters(
     Ok(())
 }
 
-/// The head and the body, errors in the client's preferred representation.
-fn compose(reply: LocalReply, request: &HeaderMap) -> (ResponseHead, Body) {
+/// The head and the body, errors as a filter wants them shown or in the client's preferred representation.
+fn compose(reply: LocalReply, request: &HeaderMap, cx: &Context) -> (ResponseHead, Body) {
     let reason = reply.reason();
     let (status, headers, body) = reply.into_parts();
     let mut res = blank_response();
     (res.status, res.headers) = (status, headers);
     let body = match body {
         Body::Error(sentence) => {
-            let form = Representation::preferred(request);
-            res.headers.insert(CONTENT_TYPE, form.content_type());
-            res.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            res.headers.append(VARY, HeaderValue::from_static("Accept"));
-            Body::Full(form.write(status, &sentence, reason))
+            let (message, reason_text) = (&*sentence, reason.unwrap_or(""));
+            let error = ErrorReply { status, message, reason: reason_text, by_upstream: false, request };
+            let page = pages::page_for(&error, cx).unwrap_or_else(|| {
+                let form = error.preferred();
+                Page { content_type: form.content_type(), body: form.write(status, message, reason) }
+            });
+            res.headers.insert(CONTENT_TYPE, page.content_type);
+            pages::mark(&mut res.headers);
+            Body::Full(page.body)
         }
         body @ (Body::Full(_) | Body::Stream(_)) => body,
     };
@@ -163,18 +167,22 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
         (None, None) => reply_to(&Error::Exchange(failure)),
     };
     let status = reply.status().as_u16();
-    session.set_keepalive(None);
+    let is_whole = cx.verdict.replaced && session.is_body_done();
+    if !is_whole {
+        session.set_keepalive(None);
+    }
     if session.response_written().is_some_and(|res| !res.status.is_informational())
         || failure.is_client_gone()
     {
         cx.verdict.reason = Some(failure.reason());
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
-    if let Err(error) = write(session, cx, reply).await {
+    let written = write(session, cx, reply).await;
+    if let Err(error) = &written {
         log::debug!("a reply could not be written: {error}");
     }
     drain(session).await;
-    FailToProxy { error_code: status, can_reuse_downstream: false }
+    FailToProxy { error_code: status, can_reuse_downstream: is_whole && written.is_ok() }
 }
 
 /// Reads off what the client is still sending, for a moment: closing at once would reset the connection and destroy the
