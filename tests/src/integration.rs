@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod client_limits;
 mod compress;
+mod editing;
 mod errors;
 mod filters;
 mod forwarding;
