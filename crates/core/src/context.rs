@@ -95,8 +95,6 @@ pub(crate) struct Verdict {
     pub(crate) reply: Option<Box<LocalReply>>,
     /// The same for an error.
     pub(crate) error: Option<Error>,
-    /// The reply stands for an upstream's answer, so nothing went wrong with the connections.
-    pub(crate) replaced: bool,
     /// The request became a tunnel, which writes its own log line when it ends.
     pub(crate) tunnelled: bool,
     /// The first byte of the response was sent this long after the start.

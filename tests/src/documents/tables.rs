@@ -242,6 +242,7 @@ fn the_table_of_reasons_is_complete() {
         ("no_healthy_server", 503),
         ("upstream_unknown_peer", 502),
         ("auth_refused", 401),
+        ("error_page", 404),
     ] {
         real.insert((word.to_owned(), status));
     }

@@ -238,7 +238,6 @@ pub(crate) fn response(res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
     if res.status.is_informational() && res.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
-    framing::spare_old_clients(res, cx);
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE) {
             let route = cx.entered[index].clone();

@@ -167,22 +167,18 @@ pub(super) async fn fail(session: &mut Session, cx: &mut Context, error: &Pingor
         (None, None) => reply_to(&Error::Exchange(failure)),
     };
     let status = reply.status().as_u16();
-    let is_whole = cx.verdict.replaced && session.is_body_done();
-    if !is_whole {
-        session.set_keepalive(None);
-    }
+    session.set_keepalive(None);
     if session.response_written().is_some_and(|res| !res.status.is_informational())
         || failure.is_client_gone()
     {
         cx.verdict.reason = Some(failure.reason());
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
-    let written = write(session, cx, reply).await;
-    if let Err(error) = &written {
+    if let Err(error) = write(session, cx, reply).await {
         log::debug!("a reply could not be written: {error}");
     }
     drain(session).await;
-    FailToProxy { error_code: status, can_reuse_downstream: is_whole && written.is_ok() }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
 }
 
 /// Reads off what the client is still sending, for a moment: closing at once would reset the connection and destroy the

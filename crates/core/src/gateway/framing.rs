@@ -1,10 +1,23 @@
 //! How a client learns where the body of a response ends (RFC 9112, 6.3).
 
+use std::any::Any;
+
+use async_trait::async_trait;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
+use pingora_core::modules::http::{HttpModule, HttpModuleBuilder, HttpModules, Module};
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
 
 use crate::Context;
 use crate::head::ResponseHead;
+
+/// Takes away what an HTTP/1.0 client does not understand.
+///
+/// Pingora says of an HTTP/2 upstream's body that it comes in chunks, to any client and after the last of our hooks. Its own
+/// modules come later still; this is the only one, and only old clients pay for it.
+struct NoChunks;
 
 /// Whether a response with this status may have a body (RFC 9110, 6.4.1).
 pub(crate) fn may_have_body(status: StatusCode) -> bool {
@@ -12,9 +25,11 @@ pub(crate) fn may_have_body(status: StatusCode) -> bool {
 }
 
 /// An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
-pub(crate) fn spare_old_clients(res: &mut ResponseHead, cx: &Context) {
-    if cx.request_line().version < Version::HTTP_11 {
-        res.headers.remove(TRANSFER_ENCODING);
+pub(super) fn spare_old_clients(session: &mut Session) {
+    if session.req_header().version < Version::HTTP_11 {
+        let mut modules = HttpModules::new();
+        modules.add_module(Box::new(NoChunks));
+        session.downstream_modules_ctx = modules.build_ctx();
     }
 }
 
@@ -29,5 +44,29 @@ pub(crate) fn delimit(res: &mut ResponseHead, cx: &Context) {
         && may_have_body(res.status)
     {
         res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+// === impl NoChunks ===
+
+impl HttpModuleBuilder for NoChunks {
+    fn init(&self) -> Module {
+        Box::new(Self)
+    }
+}
+
+#[async_trait]
+impl HttpModule for NoChunks {
+    async fn response_header_filter(&mut self, res: &mut ResponseHeader, _: bool) -> Result<()> {
+        res.remove_header(&TRANSFER_ENCODING);
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
     }
 }

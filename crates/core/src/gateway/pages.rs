@@ -48,7 +48,6 @@ pub(super) fn replace(session: &Session, cx: &mut Context, res: &ResponseHeader)
     reply = reply.header(CACHE_CONTROL, NO_STORE).added(VARY, BY_ACCEPT);
     // The upstream has done its part, and well.
     cx.finish_attempt(None);
-    cx.verdict.replaced = true;
     Err(exchange::decided_on(cx, reply))
 }
 
