@@ -21,7 +21,8 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorPages {
-    /// Pages for statuses. A status that is named is looked for before its class.
+    /// Pages for statuses. In the form that a client prefers, a page that names the status is looked for before one for its
+    /// class.
     #[garde(length(min = 1), dive)]
     pub pages: Vec<PageSettings>,
     /// Whether the app's own errors are shown by these pages too. An answer in a form that no page has stays the app's.
@@ -137,13 +138,31 @@ fn read(file: &Path) -> Result<String, BoxError> {
     Ok(std::fs::read_to_string(file)?)
 }
 
+// === impl Prepared ===
+
+impl Prepared {
+    /// The page in a form, and what must not mean anything in it.
+    fn form(&self, form: Representation) -> Option<(&Template, Escape)> {
+        let (template, escape) = match form {
+            Representation::Html => (&self.html, Escape::Html),
+            Representation::Json => (&self.json, Escape::Json),
+            Representation::Problem => (&self.problem, Escape::Json),
+        };
+        Some((template.as_ref()?, escape))
+    }
+}
+
 // === impl Pages ===
 
 impl Pages {
-    /// The page for a status: one that names it, else one for its class.
-    fn find(&self, status: StatusCode) -> Option<&Prepared> {
+    /// The page for a status in a form: one that names the status, else one for its class.
+    fn find(&self, status: StatusCode, form: Representation) -> Option<(&Template, Escape)> {
         let by = |meant: fn(Statuses, StatusCode) -> bool| {
-            self.pages.iter().find(|page| page.status.iter().any(|statuses| meant(*statuses, status)))
+            let mut pages = self.pages.iter();
+            pages.find_map(|page| {
+                let is_meant = page.status.iter().any(|statuses| meant(*statuses, status));
+                page.form(form).filter(|_| is_meant)
+            })
         };
         by(Statuses::names).or_else(|| by(Statuses::covers))
     }
@@ -158,12 +177,8 @@ impl Filter for Pages {
         if error.by_upstream && !self.upstream {
             return None;
         }
-        let (page, form) = (self.find(error.status)?, error.preferred());
-        let (template, escape) = match form {
-            Representation::Html => (page.html.as_ref()?, Escape::Html),
-            Representation::Json => (page.json.as_ref()?, Escape::Json),
-            Representation::Problem => (page.problem.as_ref()?, Escape::Json),
-        };
+        let form = error.preferred();
+        let (template, escape) = self.find(error.status, form)?;
         let scene =
             Scene::of(cx).headers(error.request).status(error.status).error(error.message, error.reason);
         let body = Bytes::from(template.expand(&scene, escape));
