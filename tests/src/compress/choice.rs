@@ -130,6 +130,24 @@ async fn a_client_of_http_1_0_gets_it_without_chunks() {
 }
 
 #[tokio::test]
+async fn a_client_of_http_2_gets_it_too() {
+    let origin = Origin::builder().otherwise(html()).start().await;
+    let gateway = Gateway::config(
+        r#"
+        listeners: [{ address: "127.0.0.1:0", http2: true }]
+        sites: [{ routes: [{ filters: [{ compress: {} }], api: { upstream: app } }] }]
+        upstreams: { app: { servers: ["${APP}"] } }
+        "#,
+    )
+    .variable("APP", origin.address())
+    .start()
+    .await;
+    let reply = gateway.client().http2().get("/").header("accept-encoding", "br").send().await;
+    reply.assert_header("content-encoding", "br").assert_no_header("transfer-encoding");
+    assert_eq!((reply.version, decoded(&reply)), (http::Version::HTTP_2, page()));
+}
+
+#[tokio::test]
 async fn a_route_decides_instead_of_its_site() {
     let origin = Origin::builder().otherwise(html()).start().await;
     let gateway = Gateway::config(
