@@ -1,6 +1,7 @@
 //! What a client is told when something goes wrong, and what the log and the metrics know that the client is not told.
 
 mod modules;
+mod pages;
 mod replies;
 mod retries;
 mod upstreams;

@@ -6,6 +6,8 @@
 mod access;
 mod answers;
 mod client_limits;
+mod compress;
+mod editing;
 mod errors;
 mod faults;
 mod files;

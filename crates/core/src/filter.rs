@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::head::{RequestHead, ResponseHead};
-use crate::reply::LocalReply;
+use crate::reply::{ErrorReply, LocalReply, Page};
 use crate::{BoxError, Context};
 
 /// Acts on the requests and responses of one route.
@@ -27,10 +27,10 @@ use crate::{BoxError, Context};
 pub trait Filter: Send + Sync + 'static {
     /// Which hooks this filter has.
     ///
-    /// Asked once, when the route is built. The default is every hook that costs nothing to offer, that is all but
-    /// the bodies: a filter that overrides [`whole_request_body`](Self::whole_request_body),
-    /// [`request_body`](Self::request_body) or [`response_body`](Self::response_body) must say so here. Naming fewer
-    /// hooks saves their calls.
+    /// Asked once, when the route is built. The default is every hook that costs nothing to offer: a filter that
+    /// overrides [`whole_request_body`](Self::whole_request_body), [`request_body`](Self::request_body),
+    /// [`response_body`](Self::response_body) or [`error_page`](Self::error_page) must say so here. Naming fewer hooks
+    /// saves their calls.
     fn phases(&self) -> Phases {
         Phases::HEADS
     }
@@ -71,9 +71,11 @@ pub trait Filter: Send + Sync + 'static {
         Ok(Flow::Continue)
     }
 
-    /// For each piece of an upstream's response body on its way to the client; `end` marks the last call.
+    /// For each piece of a response's body on its way to the client, whoever made it; `end` marks the last call, in which
+    /// a filter that has held something back gives it out. A response to `HEAD` has no body.
     ///
-    /// The head is already sent, so an `Err` can only break the connection off. Needs [`Phases::RESPONSE_BODY`].
+    /// A filter that changes how long the body is removes `Content-Length` in [`response`](Self::response). The head is
+    /// already sent, so an `Err` can only break the connection off. Needs [`Phases::RESPONSE_BODY`].
     fn response_body(
         &self,
         _piece: &mut Option<Bytes>,
@@ -81,6 +83,16 @@ pub trait Filter: Send + Sync + 'static {
         _cx: &mut Context,
     ) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    /// What the client is shown of an error instead of its sentence, or, where an upstream has answered with an error,
+    /// instead of the upstream's body. The filter next to the service is asked first, and the first that has something
+    /// is listened to. Every filter of a route that was entered is asked, also one that the request did not come to.
+    ///
+    /// It replaces a representation and nothing else: status, headers and reason stay, and the response hooks come after.
+    /// Needs [`Phases::ERROR`].
+    fn error_page(&self, _error: &ErrorReply<'_>, _cx: &Context) -> Option<Page> {
+        None
     }
 
     /// When the request is over, however it ended.
@@ -131,7 +143,9 @@ impl Phases {
     pub const RESPONSE_BODY: Self = Self(1 << 4);
     /// [`Filter::whole_request_body`].
     pub const WHOLE_REQUEST_BODY: Self = Self(1 << 5);
-    /// Everything but the bodies.
+    /// [`Filter::error_page`].
+    pub const ERROR: Self = Self(1 << 6);
+    /// Request, response and log: what costs nothing to offer.
     pub const HEADS: Self = Self(Self::REQUEST.0 | Self::RESPONSE.0 | Self::LOG.0);
 
     /// Whether every hook of `other` is in this set.
@@ -158,13 +172,14 @@ impl std::ops::BitOr for Phases {
 
 impl fmt::Debug for Phases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Phases, &str); 6] = [
+        const NAMES: [(Phases, &str); 7] = [
             (Phases::REQUEST, "request"),
             (Phases::RESPONSE, "response"),
             (Phases::LOG, "log"),
             (Phases::REQUEST_BODY, "request_body"),
             (Phases::RESPONSE_BODY, "response_body"),
             (Phases::WHOLE_REQUEST_BODY, "whole_request_body"),
+            (Phases::ERROR, "error"),
         ];
         let named = NAMES.iter().filter(|(phase, _)| self.contains(*phase)).map(|(_, name)| name);
         f.debug_set().entries(named).finish()

@@ -11,8 +11,9 @@
 //! | `connected_to_upstream` | a connection that has rested too long is given up | [`retry`] |
 //! | `upstream_request_filter` | forward headers | [`crate::forward`] |
 //! | `request_body_filter` | filters that declared it see the request's body | [`exchange`] |
-//! | `upstream_response_filter` | a status that calls for another attempt ends this one | [`retry`] |
-//! | `response_filter` | what concerned one hop is dropped; filters, last one first | [`exchange`] |
+//! | `upstream_response_filter` | a status that calls for another attempt ends this one; an upstream's error that a filter wants to be shown in other words becomes a reply | [`retry`], [`pages`] |
+//! | `response_filter` | what concerned one hop is dropped; filters, last one first; how the body will end | [`exchange`], [`framing`] |
+//! | `response_body_filter` | filters that declared it see the response's body; [`pieces`] shows them those that are written here | [`exchange`] |
 //! | `error_while_proxy` | another attempt is made where nobody can tell | [`retry`] |
 //! | `fail_to_proxy` | an error becomes a reply | [`exit`] |
 //! | `logging` | metrics, access log, the filters' log hooks | [`exit`] |
@@ -23,6 +24,9 @@ mod arrive;
 pub(crate) mod deadline;
 pub(crate) mod exchange;
 pub(crate) mod exit;
+mod framing;
+mod pages;
+pub(crate) mod pieces;
 mod refuse;
 mod retry;
 
@@ -187,7 +191,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         Exchange { current: self.current.load(), cx: Box::new(Context::unknown()) }
     }
 
-    /// Pingora's modules cost a box a request; compression will be a filter.
+    /// Pingora's modules cost a box a request, and its compression holds events back; ours is a filter.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange<S>) -> Result<()> {
@@ -273,7 +277,8 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        retry::answered(session, &mut exchange.cx, header.status, &header.headers)
+        retry::answered(session, &mut exchange.cx, header.status, &header.headers)?;
+        pages::replace(session, &mut exchange.cx, header)
     }
 
     async fn response_filter(
@@ -287,7 +292,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         }
         let mut res = head::take_response(header);
         forward::end_hop(&mut res.headers);
-        exchange::response(session.req_header().version, &mut res, &mut exchange.cx)?;
+        exchange::response(&mut res, &mut exchange.cx)?;
         *header = res.into();
         Ok(())
     }
@@ -299,7 +304,19 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         end: bool,
         exchange: &mut Exchange<S>,
     ) -> Result<Option<Duration>> {
-        exchange::response_body(&mut exchange.cx, piece, end).map(|()| None)
+        exchange::relayed(&mut exchange.cx, piece, end).map(|()| None)
+    }
+
+    /// Trailers end a body too, and no piece says so.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut http::HeaderMap,
+        exchange: &mut Exchange<S>,
+    ) -> Result<Option<Bytes>> {
+        let mut rest = None;
+        exchange::relayed(&mut exchange.cx, &mut rest, true)?;
+        Ok(rest.filter(|rest| !rest.is_empty()))
     }
 
     fn error_while_proxy(

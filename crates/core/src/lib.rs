@@ -43,6 +43,7 @@ pub mod reply;
 pub mod route;
 pub mod service;
 pub mod table;
+pub mod template;
 pub mod upstream;
 pub mod websocket;
 
@@ -62,6 +63,7 @@ pub use reply::LocalReply;
 pub use route::Route;
 pub use service::{Action, Forward, Retry, Service, Timeouts, Tunnel, TunnelLimits};
 pub use table::Table;
+pub use template::Template;
 pub use upstream::{
     Attempt, Inquiry, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable, Upstream,
 };

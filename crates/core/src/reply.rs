@@ -7,6 +7,7 @@
 
 pub(crate) mod grpc;
 mod negotiate;
+mod page;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,8 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::BoxError;
-pub(crate) use negotiate::Representation;
+pub use negotiate::Representation;
+pub use page::{ErrorReply, Page};
 
 /// A reply made here instead of by an upstream.
 #[must_use]
@@ -158,7 +160,7 @@ impl fmt::Debug for LocalReply {
 }
 
 /// What a client is told of a status when nobody has said anything better.
-fn sentence(status: StatusCode) -> Cow<'static, str> {
+pub(crate) fn sentence(status: StatusCode) -> Cow<'static, str> {
     let known = match status.as_u16() {
         400 => "The request is malformed.",
         401 => "Authentication is required.",

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::head::{RequestHead, ResponseHead};
 use crate::metrics::{Metrics, RouteMetrics};
+use crate::reply::{ErrorReply, Page};
 use crate::{Action, BoxError, Context, Error, Filter, Flow, Outcome, Phases, Service};
 
 /// A service with the filters in front of it. Cloning is cheap and gives the same route.
@@ -183,6 +184,11 @@ impl Route {
             step.filter.response_body(piece, end, cx).map_err(|source| Error::said_by(&step.name, source))?;
         }
         Ok(())
+    }
+
+    /// What is shown of an error.
+    pub(crate) fn error_page(&self, error: &ErrorReply<'_>, cx: &Context) -> Option<Page> {
+        self.steps_of(Phases::ERROR).rev().find_map(|step| step.filter.error_page(error, cx))
     }
 
     pub(crate) fn log(&self, outcome: &Outcome, cx: &Context) {

@@ -30,14 +30,18 @@ impl Modules {
         modules.filter::<headwall_access::ApiKey>("api_key");
         modules.filter::<headwall_access::BasicAuth>("basic_auth");
         modules.filter::<headwall_body::BodyLimit>("body_limit");
+        modules.filter::<headwall_rewrite::Canonical>("canonical");
+        modules.filter::<headwall_compress::Compress>("compress");
         modules.filter::<headwall_limits::ConcurrencyLimit>("concurrency_limit");
         modules.filter::<headwall_access::Cors>("cors");
+        modules.filter::<headwall_error_pages::ErrorPages>("error_pages");
         modules.filter::<headwall_access::ForwardAuth>("forward_auth");
         modules.filter::<headwall_access::Jwt>("jwt");
         modules.filter::<headwall_access::SessionToken>("session_token");
         modules.filter::<headwall_headers::Headers>("headers");
         modules.filter::<headwall_headers::SecurityHeaders>("security_headers");
         modules.filter::<headwall_limits::RateLimit>("rate_limit");
+        modules.filter::<headwall_rewrite::Rewrite>("rewrite");
         modules.filter::<headwall_login::LoginGuard>("login_guard");
         modules.service::<headwall_api::Api>("api");
         modules.service::<headwall_files::Files>("files");

@@ -3,14 +3,19 @@
 //! ```yaml
 //! filters:
 //!   - security_headers: { x_frame_options: DENY }
-//!   - headers: { response: { remove: [Server] } }
+//!   - headers:
+//!       request: { set: { X-Tls: "{tls.version}" } }
+//!       response: { remove: [Server] }
+//!       cookies: [{ secure: true, http_only: true, same_site: lax }]
 //! ```
 //!
 //! Responses made by Headwall itself pass filters like any other, so what is set here is on error pages too: there is
 //! no `always` to forget.
 
+mod cookies;
 mod edit;
 mod security;
 
-pub use edit::{Edit, Headers};
+pub use cookies::{CookieRule, SameSite};
+pub use edit::{Headers, Replace, RequestEdit, ResponseEdit};
 pub use security::SecurityHeaders;

@@ -15,10 +15,11 @@ const OBSERVE: &str = "docs/src/observe.md";
 const ERRORS: &str = "docs/src/reference/errors.md";
 
 /// Labels take their values from config or code. Another label is a decision.
-const LABELS: [&str; 20] = [
+const LABELS: [&str; 21] = [
     "certificate",
     "decision",
     "direction",
+    "encoding",
     "filter",
     "kind",
     "method",
@@ -242,6 +243,7 @@ fn the_table_of_reasons_is_complete() {
         ("no_healthy_server", 503),
         ("upstream_unknown_peer", 502),
         ("auth_refused", 401),
+        ("error_page", 404),
     ] {
         real.insert((word.to_owned(), status));
     }

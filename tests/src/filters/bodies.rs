@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::iter;
 use headwall::{
     Action, Attempt, BoxError, Build, Context, Filter, Flow, Forward, LocalReply, Metrics, Module,
     NamedUpstream, Outcome, Peer, Phases, RequestHead, ResponseHead, Route, Server, Service, Unavailable,
     Upstream, async_trait,
 };
 use headwall_testkit::{Client, Drain, Feeds, Gateway, Origin, Reply, Response, Seen, in_memory, within};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -44,6 +45,11 @@ struct Patient {
     seen: UnboundedSender<String>,
     permits: Arc<Semaphore>,
 }
+/// The whole of a service of one's own that answers by itself.
+struct Answers(fn() -> LocalReply);
+
+/// A filter that cannot stand bodies.
+struct Choker;
 
 /// Refuses bodies that are longer than this.
 #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, garde::Validate)]
@@ -135,6 +141,27 @@ impl Service for ToOne {
     }
 }
 
+// === impl Answers ===
+
+#[async_trait]
+impl Service for Answers {
+    async fn call(&self, _: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
+        Ok(Action::Reply((self.0)()))
+    }
+}
+
+// === impl Choker ===
+
+impl Filter for Choker {
+    fn phases(&self) -> Phases {
+        Phases::RESPONSE_BODY
+    }
+
+    fn response_body(&self, _: &mut Option<Bytes>, _: bool, _: &mut Context) -> Result<(), BoxError> {
+        Err("no more".into())
+    }
+}
+
 /// A client of a route that ends at the origin and has a recorder with these hooks.
 async fn recorded(origin: &Origin, phases: Phases) -> (Client, UnboundedReceiver<Called>) {
     let metrics = Metrics::new().unwrap_or_else(|error| panic!("metrics: {error}"));
@@ -176,6 +203,48 @@ async fn a_filter_that_declares_bodies_sees_them_both_ways() {
             Called::Log { received: 8, sent: 6 },
         ]
     );
+}
+
+#[tokio::test]
+async fn a_body_that_is_made_here_is_seen_too() {
+    let piece = |text: &str| Called::ResponseBody(text.into());
+    let rows: [(&str, fn() -> LocalReply, Vec<Called>, u64); 4] = [
+        ("in memory", || LocalReply::text(StatusCode::OK, "answer"), vec![piece("answer")], 6),
+        (
+            "an error",
+            || LocalReply::error(StatusCode::OK, "odd").message("No."),
+            vec![piece(r#"{"error":"No."}"#)],
+            15,
+        ),
+        ("nothing", || LocalReply::new(StatusCode::OK), vec![], 0),
+        (
+            "a stream",
+            || {
+                let pieces = ["one", "", "two"].map(|text| Ok(Bytes::from(text)));
+                LocalReply::stream(StatusCode::OK, HeaderValue::from_static("text/plain"), iter(pieces))
+            },
+            vec![piece("one"), piece("two")],
+            6,
+        ),
+    ];
+    for (row, reply, pieces, sent) in rows {
+        let (calls_made, mut called) = unbounded_channel();
+        let phases = Phases::RESPONSE_BODY | Phases::LOG;
+        let recorder = Recorder { phases, calls: calls_made };
+        let client =
+            in_memory(Route::builder("own", Answers(reply)).filter("recorder", recorder).build()).await;
+        client.get("/").send().await.assert_status(200);
+        let mut expected = pieces;
+        expected.extend([Called::ResponseEnd, Called::Log { received: 0, sent }]);
+        assert_eq!(calls(&mut called).await, expected, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_fails_on_a_body_in_memory_is_an_error_that_can_be_told() {
+    let service = Answers(|| LocalReply::text(StatusCode::OK, "answer"));
+    let client = in_memory(Route::builder("own", service).filter("choker", Choker).build()).await;
+    client.get("/").send().await.assert_status(500).assert_header("content-type", "application/json");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Versions of HTTP, informational answers and trailers.
 
-use headwall_testkit::{Feeds, Origin, RawOrigin, Response, Seen, Wire};
+use headwall_testkit::{Feeds, Gateway, Origin, RawOrigin, Response, Seen, Wire};
 
 use super::in_front_of;
 
@@ -18,6 +18,31 @@ async fn a_client_of_http_1_0_gets_no_chunks() {
     feed.end();
     let head = wire.read_head().await;
     assert!(head.starts_with("HTTP/1.") && head.contains(" 200 "), "{head}");
+    assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
+    assert_eq!(wire.read_to_end().await, "one two");
+}
+
+/// The same where the upstream speaks HTTP/2, whose bodies have no length to begin with.
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_no_chunks_of_an_upstream_with_http_2() {
+    let mut feeds = Feeds::of("text/plain");
+    let origin = Origin::builder().otherwise(feeds.route()).http2().start().await;
+    let gateway = Gateway::config(
+        r#"
+        sites: [{ routes: [{ api: { upstream: app } }] }]
+        upstreams: { app: { servers: ["${APP}"], protocol: http2 } }
+        "#,
+    )
+    .variable("APP", origin.address())
+    .start()
+    .await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    let feed = feeds.next().await;
+    feed.send("one ").await.unwrap();
+    feed.send("two").await.unwrap();
+    feed.end();
+    let head = wire.read_head().await;
     assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
     assert_eq!(wire.read_to_end().await, "one two");
 }

@@ -9,7 +9,7 @@ use http::{StatusCode, Uri};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::{Exchange, Settings, UnderscoreHeaders, exchange};
+use super::{Exchange, Settings, UnderscoreHeaders, exchange, framing};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
 use crate::{Action, Error, LocalReply, Service, front};
@@ -44,6 +44,7 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
     session.set_total_drain_timeout(Some(DRAIN));
     cx.learn(session.req_header(), &settings.trusted_proxies, settings.forwarded);
     cx.limit_body(settings.max_body_size);
+    framing::spare_old_clients(session);
 }
 
 /// Finds out what becomes of the request.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, SET_COOKIE, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::{deadline, retry};
+use super::{deadline, framing, retry};
 use crate::context::{Next, Running};
 use crate::error::{Failure, cause_of};
 use crate::head::ResponseHead;
@@ -246,13 +246,9 @@ fn show(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
 }
 
 /// Passes the head of a response through the filters, last one first.
-pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
+pub(crate) fn response(res: &mut ResponseHead, cx: &mut Context) -> Result<()> {
     if res.status.is_informational() && res.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
-    }
-    // An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
-    if version < Version::HTTP_11 {
-        res.headers.remove(TRANSFER_ENCODING);
     }
     // A reply of our own comes when the attempt is over, so this is an upstream's.
     if let Some(cookie) = cx.attempts.running.as_mut().and_then(|running| running.cookie.take()) {
@@ -264,11 +260,12 @@ pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Contex
             route.response(res, cx).map_err(|error| decided(cx, error))?;
         }
     }
+    framing::delimit(res, cx);
     Ok(())
 }
 
-/// Shows a piece of the response's body to the filters that want it.
-pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+/// A piece of an upstream's response is on its way to the client.
+pub(super) fn relayed(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     if deadline::is_over(cx) {
         cx.attempts.late = Some(Failure::Overdue);
         return Err(decided(cx, Error::Exchange(Failure::Overdue)));
@@ -276,6 +273,11 @@ pub(super) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bo
     if end && let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
         wire.rest();
     }
+    response_body(cx, piece, end)
+}
+
+/// Shows a piece of a response's body, whoever made it, to the filters that want it.
+pub(crate) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE_BODY) {
             let route = cx.entered[index].clone();
@@ -295,7 +297,7 @@ pub(super) fn too_large() -> LocalReply {
 }
 
 /// Keeps a reply for `fail_to_proxy`, and gives Pingora an error that stands for it.
-fn decided_on(cx: &mut Context, reply: LocalReply) -> Box<PingoraError> {
+pub(super) fn decided_on(cx: &mut Context, reply: LocalReply) -> Box<PingoraError> {
     cx.verdict.reply = Some(Box::new(reply));
     PingoraError::new_in(DECIDED)
 }

@@ -1,17 +1,18 @@
 //! The one exit for every reply that is made here, and the end of every request.
 
 use futures_util::StreamExt;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, VARY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, Session};
 
-use super::{Exchange, exchange};
+use super::framing::may_have_body;
+use super::{Exchange, exchange, pages, pieces};
 use crate::access_log::Record;
 use crate::connection::{BrokenOff, Phase};
 use crate::error::Failure;
 use crate::head::{ResponseHead, blank_response};
-use crate::reply::{Body, BodyStream, Representation, grpc};
+use crate::reply::{Body, BodyStream, ErrorReply, Page, grpc};
 use crate::{Context, Error, LocalReply, Outcome};
 
 /// Turns an error into the reply for the client, and tells the log what the client is not told.
@@ -51,17 +52,17 @@ pub(crate) async fn send(session: &mut Session, cx: &mut Context, reply: LocalRe
 async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Result<()> {
     cx.verdict.reason = reply.reason();
     let req = session.req_header();
-    let (version, is_head) = (req.version, req.method == Method::HEAD);
+    let is_head = req.method == Method::HEAD;
     let reply = grpc::answer(req, reply);
-    let (mut res, mut body) = compose(reply, &req.headers);
-    if exchange::response(version, &mut res, cx).is_err() {
+    let (mut res, mut body) = compose(reply, &req.headers, cx);
+    if pass_filters(&mut res, &mut body, is_head, cx).await.is_err() {
         // A filter failed on the reply. Its error is answered without filters, so that this ends.
         let error = cx.verdict.error.take().unwrap_or(Error::Exchange(Failure::Internal));
         cx.verdict.reason = Some(error.reason());
-        let reply = grpc::answer(session.req_header(), reply_to(&error));
-        (res, body) = compose(reply, &session.req_header().headers);
+        let req = session.req_header();
+        (res, body) = compose(grpc::answer(req, reply_to(&error)), &req.headers, cx);
+        announce(&mut res, &body);
     }
-    frame(&mut res, &body, version);
     cx.verdict.answered = Some(cx.started().elapsed());
     let has_body = !is_head && may_have_body(res.status);
     if session.get_header(EXPECT).is_some() && !session.is_body_done() {
@@ -71,7 +72,7 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     match body {
         Body::Stream(pieces, length) if has_body => {
             session.write_response_header(Box::new(res.into()), false).await?;
-            stream(session, pieces, length).await
+            stream(session, cx, pieces, length).await
         }
         Body::Full(bytes) if has_body && !bytes.is_empty() => {
             session.write_response_header(Box::new(res.into()), false).await?;
@@ -84,48 +85,73 @@ async fn write(session: &mut Session, cx: &mut Context, reply: LocalReply) -> Re
     }
 }
 
-/// The head and the body, errors in the client's preferred representation.
-fn compose(reply: LocalReply, request: &HeaderMap) -> (ResponseHead, Body) {
+/// Shows a reply to the filters. A body in memory passes them before its head is sent, so that its length is known even
+/// to a client that understands no chunks.
+async fn pass_filters(
+    res: &mut ResponseHead,
+    body: &mut Body,
+    is_head: bool,
+    cx: &mut Context,
+) -> Result<()> {
+    announce(res, body);
+    exchange::response(res, cx)?;
+    if let Body::Full(bytes) = body
+        && !is_head
+        && may_have_body(res.status)
+    {
+        if pieces::are_watched(cx) {
+            *bytes = pieces::all(cx, std::mem::take(bytes)).await?;
+        }
+        res.headers.remove(TRANSFER_ENCODING);
+        announce(res, body);
+    }
+    Ok(())
+}
+
+/// The head and the body, errors as a filter wants them shown or in the client's preferred representation.
+fn compose(reply: LocalReply, request: &HeaderMap, cx: &Context) -> (ResponseHead, Body) {
     let reason = reply.reason();
     let (status, headers, body) = reply.into_parts();
     let mut res = blank_response();
     (res.status, res.headers) = (status, headers);
     let body = match body {
         Body::Error(sentence) => {
-            let form = Representation::preferred(request);
-            res.headers.insert(CONTENT_TYPE, form.content_type());
-            res.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            res.headers.append(VARY, HeaderValue::from_static("Accept"));
-            Body::Full(form.write(status, &sentence, reason))
+            let (message, reason_text) = (&*sentence, reason.unwrap_or(""));
+            let error = ErrorReply { status, message, reason: reason_text, by_upstream: false, request };
+            let page = pages::page_for(&error, cx).unwrap_or_else(|| {
+                let form = error.preferred();
+                Page { content_type: form.content_type(), body: form.write(status, message, reason) }
+            });
+            res.headers.insert(CONTENT_TYPE, page.content_type);
+            pages::mark(&mut res.headers);
+            Body::Full(page.body)
         }
         body @ (Body::Full(_) | Body::Stream(..)) => body,
     };
     (res, body)
 }
 
-/// Says how long the body is, or how its end will be known.
-fn frame(res: &mut ResponseHead, body: &Body, version: Version) {
-    if !may_have_body(res.status) {
-        res.headers.remove(CONTENT_LENGTH);
-        return;
-    }
+/// Says how long a body is, where that is known.
+fn announce(res: &mut ResponseHead, body: &Body) {
     match body {
-        Body::Full(bytes) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()))),
-        Body::Stream(_, Some(length)) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(*length))),
-        Body::Stream(_, None) if version == Version::HTTP_11 => {
-            res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        Body::Full(bytes) if may_have_body(res.status) => {
+            res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }
-        Body::Stream(_, None) | Body::Error(_) => {}
+        Body::Stream(_, Some(length)) if may_have_body(res.status) => {
+            res.headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
+        }
+        Body::Full(_) | Body::Stream(..) | Body::Error(_) => {}
     }
-}
-
-fn may_have_body(status: StatusCode) -> bool {
-    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
 /// Sends pieces as they come, and stops when the client leaves, even between two of them. Pieces that are not of the
 /// length that was announced are an error, because Pingora would end the response and keep the connection.
-async fn stream(session: &mut Session, mut pieces: BodyStream, length: Option<u64>) -> Result<()> {
+async fn stream(
+    session: &mut Session,
+    cx: &mut Context,
+    mut pieces: BodyStream,
+    length: Option<u64>,
+) -> Result<()> {
     let watch_client = session.is_body_empty();
     let broken = |source| PingoraError::because(ErrorType::InternalError, "streamed reply", source).into_in();
     let mut sent = 0;
@@ -142,10 +168,8 @@ async fn stream(session: &mut Session, mut pieces: BodyStream, length: Option<u6
             return Err(broken(format!("{sent} bytes, where {length} were announced").into()));
         }
         match piece {
-            // An empty piece would end a chunked body.
-            Some(piece) if piece.is_empty() => {}
-            Some(piece) => session.write_response_body(Some(piece), false).await?,
-            None => return session.write_response_body(None, true).await,
+            Some(piece) => pieces::write(session, cx, piece).await?,
+            None => return pieces::end(session, cx).await,
         }
     }
 }

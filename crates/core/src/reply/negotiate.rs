@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The forms in which an error can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Representation {
+pub enum Representation {
     /// `{"error": "A sentence."}`.
     Json,
     /// RFC 9457.
@@ -35,8 +35,8 @@ struct Problem<'a> {
 }
 
 impl Representation {
-    /// The client's choice.
-    pub(crate) fn preferred(request: &HeaderMap) -> Self {
+    /// The client's choice, by the headers of its request.
+    pub fn preferred(request: &HeaderMap) -> Self {
         let mut best = (0.0, Self::Json);
         let mut stated = false;
         for value in request.get_all(header::ACCEPT) {
@@ -53,7 +53,7 @@ impl Representation {
     }
 
     /// The form's `Content-Type`.
-    pub(crate) fn content_type(self) -> HeaderValue {
+    pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Json => "application/json",
             Self::Problem => "application/problem+json",

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::client::HttpSession as Origin;
@@ -18,7 +18,7 @@ use super::handshake;
 use super::relay::Limits;
 use super::task::Task;
 use crate::error::Failure;
-use crate::gateway::{Exchange, exchange};
+use crate::gateway::{Exchange, exchange, pieces};
 use crate::head::ResponseHead;
 use crate::service::TunnelLimits;
 use crate::{Context, Gateway, Service, Tunnel, forward};
@@ -50,7 +50,7 @@ pub(crate) async fn open<S: Service>(
         let error = PingoraError::explain(ErrorType::InvalidHTTPHeader, "another handshake was accepted");
         return Err(error.into_up());
     }
-    exchange::response(session.req_header().version, &mut res, cx)?;
+    exchange::response(&mut res, cx)?;
     session.write_response_header(Box::new(res.into()), false).await?;
 
     // Both sides may have spoken already: the server behind its 101, the client behind its request.
@@ -155,19 +155,12 @@ async fn pass_refusal(
 ) -> Result<()> {
     forward::end_hop(&mut res.headers);
     let bodyless = origin.is_body_done();
-    if !bodyless && !res.headers.contains_key(CONTENT_LENGTH) && !res.headers.contains_key(TRANSFER_ENCODING)
-    {
-        res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    exchange::response(session.req_header().version, &mut res, cx)?;
+    exchange::response(&mut res, cx)?;
     session.write_response_header(Box::new(res.into()), bodyless).await?;
     while let Some(piece) = origin.read_body_bytes().await.map_err(|error| error.into_up())? {
-        // An empty piece would end a chunked body.
-        if !piece.is_empty() {
-            session.write_response_body(Some(piece), false).await?;
-        }
+        pieces::write(session, cx, piece).await?;
     }
-    session.write_response_body(None, true).await
+    pieces::end(session, cx).await
 }
 
 /// Takes the client's stream out of its session, and leaves one in its place that Pingora can finish.
