@@ -1,6 +1,5 @@
 //! Headwall between programs that were not written for it: curl in front, nginx behind.
 
-
 use headwall_testkit::{Gateway, eventually};
 use tokio::process::Command;
 
