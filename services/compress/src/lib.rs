@@ -13,10 +13,14 @@
 //! of a body, takes a few milliseconds. A window is at most 256 KiB. And so many responses at once are compressed and no
 //! more; the others go out as they are.
 
-mod accept;
-mod active;
 mod coding;
 mod compress;
+mod filter;
+
+mod accept;
+mod active;
+mod caches;
+mod counters;
 mod eligible;
 mod encoder;
 mod media_type;

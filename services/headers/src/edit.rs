@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use garde::Validate;
-use headwall_core::template::{Escape, Pattern, Placeholder, Scene};
+use headwall_core::template::{Pattern, Placeholder, Scene};
 use headwall_core::{
     BoxError, Build, Context, Filter, Flow, Module, Phases, RequestHead, ResponseHead, Template, async_trait,
 };
@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cookies::{CookieRule, Cookies};
+use crate::prepared::{Prepared, Value};
 
 /// Edits headers. A value may have placeholders such as `{client.ip}` and `{request.id}`; `{{` and `}}` are braces.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
@@ -85,19 +86,6 @@ struct Editor {
     cookies: Cookies,
     /// Headers of the request that the response is told of.
     kept: Vec<HeaderName>,
-}
-
-/// An edit with its texts parsed.
-struct Prepared {
-    replace: Vec<(HeaderName, Pattern, Template)>,
-    remove: Vec<HeaderName>,
-    set: Vec<(HeaderName, Value)>,
-    add: Vec<(HeaderName, Value)>,
-}
-
-enum Value {
-    Fixed(HeaderValue),
-    Expanded(Template),
 }
 
 /// Headers of a request, for its response.
@@ -219,104 +207,6 @@ impl Editor {
     }
 }
 
-// === impl Prepared ===
-
-/// What the templates of one edit have come to, before anything is changed.
-#[derive(Default)]
-struct Edits {
-    replaced: Vec<(HeaderName, Vec<HeaderValue>)>,
-    set: Vec<HeaderValue>,
-    added: Vec<HeaderValue>,
-}
-
-impl Prepared {
-    fn new(
-        replace: &[Replace],
-        remove: &[String],
-        set: &BTreeMap<String, Template>,
-        add: &BTreeMap<String, Template>,
-    ) -> Result<Self, BoxError> {
-        let pairs = |map: &BTreeMap<String, Template>| {
-            let pair =
-                |(header, template): (&String, &Template)| Ok((name(header)?, Value::new(header, template)?));
-            map.iter().map(pair).collect::<Result<Vec<_>, String>>()
-        };
-        let replacement =
-            |replace: &Replace| Ok((name(&replace.header)?, replace.pattern.clone(), replace.with.clone()));
-        Ok(Self {
-            replace: replace.iter().map(replacement).collect::<Result<_, String>>()?,
-            remove: remove.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
-            set: pairs(set)?,
-            add: pairs(add)?,
-        })
-    }
-
-    fn edits(&self, headers: &HeaderMap, scene: &Scene<'_>) -> Edits {
-        let value = |(_, value): &(HeaderName, Value)| match value {
-            Value::Fixed(value) => value.clone(),
-            Value::Expanded(template) => template.header_value(scene),
-        };
-        Edits {
-            replaced: self.replaced(headers, scene),
-            set: self.set.iter().map(value).collect(),
-            added: self.add.iter().map(value).collect(),
-        }
-    }
-
-    /// The values of the headers in which something was found. Of several rules for one header, each goes on with what the
-    /// one before has left.
-    fn replaced(&self, headers: &HeaderMap, scene: &Scene<'_>) -> Vec<(HeaderName, Vec<HeaderValue>)> {
-        let mut replaced: Vec<(HeaderName, Vec<HeaderValue>)> = Vec::new();
-        for (name, pattern, with) in &self.replace {
-            let before = replaced.iter().position(|(known, _)| known == name);
-            let values = match before {
-                Some(index) => replaced.remove(index).1,
-                None => headers.get_all(name).iter().cloned().collect(),
-            };
-            let exchange = |value: HeaderValue| {
-                let text = std::str::from_utf8(value.as_bytes()).ok();
-                let text = text.and_then(|text| pattern.replace(text, with, scene, Escape::Header));
-                text.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(value)
-            };
-            replaced.push((name.clone(), values.into_iter().map(exchange).collect()));
-        }
-        replaced
-    }
-
-    fn apply(&self, edits: Edits, headers: &mut HeaderMap) {
-        for (name, values) in edits.replaced {
-            headers.remove(&name);
-            for value in values {
-                headers.append(&name, value);
-            }
-        }
-        for name in &self.remove {
-            headers.remove(name);
-        }
-        for ((name, _), value) in self.set.iter().zip(edits.set) {
-            headers.insert(name, value);
-        }
-        for ((name, _), value) in self.add.iter().zip(edits.added) {
-            headers.append(name, value);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.replace.is_empty() && self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
-    }
-}
-
-// === impl Value ===
-
-impl Value {
-    fn new(header: &str, template: &Template) -> Result<Self, String> {
-        // Placeholders are made safe each time; what stands around them is looked at once.
-        let plain = template.as_str();
-        let value = HeaderValue::from_str(template.fixed().unwrap_or(plain)).map_err(|_| no_value(header))?;
-        Ok(if template.fixed().is_some() { Self::Fixed(value) } else { Self::Expanded(template.clone()) })
-    }
-}
-
 pub(crate) fn name(text: &str) -> Result<HeaderName, String> {
     text.parse().map_err(|_| format!("`{text}` is not a header name"))
 }
@@ -326,6 +216,6 @@ pub(crate) fn pair(header: &str, text: &str) -> Result<(HeaderName, HeaderValue)
     Ok((name(header)?, value.map_err(|_| no_value(header))?))
 }
 
-fn no_value(header: &str) -> String {
+pub(crate) fn no_value(header: &str) -> String {
     format!("the value of `{header}` has characters that a header cannot have")
 }

@@ -14,6 +14,7 @@
 
 mod cookies;
 mod edit;
+mod prepared;
 mod security;
 
 pub use cookies::{CookieRule, SameSite};

@@ -207,8 +207,9 @@ async fn a_filter_that_declares_bodies_sees_them_both_ways() {
 
 #[tokio::test]
 async fn a_body_that_is_made_here_is_seen_too() {
+    type Row = (&'static str, fn() -> LocalReply, Vec<Called>, u64);
     let piece = |text: &str| Called::ResponseBody(text.into());
-    let rows: [(&str, fn() -> LocalReply, Vec<Called>, u64); 4] = [
+    let rows: [Row; 4] = [
         ("in memory", || LocalReply::text(StatusCode::OK, "answer"), vec![piece("answer")], 6),
         (
             "an error",

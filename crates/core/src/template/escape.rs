@@ -1,7 +1,5 @@
 //! What comes from a client must not mean anything where it is put.
 
-use std::fmt::Write as _;
-
 /// Where a text is going to stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
@@ -52,8 +50,8 @@ fn push_url(out: &mut String, value: &str, kept: &[u8]) {
         if is_plain {
             out.push(char::from(byte));
         } else {
-            // A text takes whatever is written to it.
-            let _ = write!(out, "%{byte:02X}");
+            out.push('%');
+            push_hex(out, byte);
         }
     }
 }
@@ -64,11 +62,18 @@ fn push_json(out: &mut String, value: &str) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             char if char < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(char));
+                out.push_str("\\u00");
+                // Control characters are one byte.
+                push_hex(out, char as u8);
             }
             _ => out.push(char),
         }
     }
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
 }
 
 #[cfg(test)]
@@ -90,7 +95,7 @@ mod tests {
             (Escape::Path, "/a?b#c \\d%2f", "/a%3Fb%23c%20%5Cd%2f", "a path stays a path"),
             (Escape::Url, "/a?b#c\\", "/a?b%23c%5C", "a browser takes a backslash for a slash"),
             (Escape::Html, "<a href=\"'&'\">", "&lt;a href=&quot;&#39;&amp;&#39;&quot;&gt;", "no tags"),
-            (Escape::Json, "\"\\\n", "\\\"\\\\\\u000a", "a string stays a string"),
+            (Escape::Json, "\"\\\n", "\\\"\\\\\\u000A", "a string stays a string"),
         ];
         for (escape, value, expected, row) in rows {
             assert_eq!(escaped(escape, value), expected, "{row}");

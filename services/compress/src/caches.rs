@@ -1,0 +1,87 @@
+//! What caches are told of a response that is compressed for some.
+
+use http::header::{ETAG, VARY};
+use http::{HeaderMap, HeaderValue};
+
+/// RFC 9110, 12.5.5. Said whether or not this client's response is compressed, because another's would be.
+pub(crate) fn vary(headers: &mut HeaderMap) {
+    let named = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+    let mut fields = named.flat_map(|value| value.split(',')).map(str::trim);
+    if !fields.any(|field| field == "*" || field.eq_ignore_ascii_case("accept-encoding")) {
+        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+}
+
+/// A strong validator tells one sequence of bytes from every other (RFC 9110, 8.8.1), and this is another one now.
+pub(crate) fn weaken(headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else { return };
+    match HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()) {
+        Ok(weak) => drop(headers.insert(ETAG, weak)),
+        Err(_) => drop(headers.remove(ETAG)),
+    }
+}
+
+/// A client that has stored what was compressed is told of it by the same tag, else it could not find it again
+/// (RFC 9111, 4.3.4).
+pub(crate) fn freshen(headers: &mut HeaderMap, stored: Option<&HeaderValue>) {
+    let (Some(tag), Some(stored)) = (headers.get(ETAG), stored) else { return };
+    let weak = [b"W/", tag.as_bytes()].concat();
+    let names = |element: &[u8]| element.trim_ascii() == weak;
+    if tag.as_bytes().starts_with(b"\"") && stored.as_bytes().split(|byte| *byte == b',').any(names) {
+        weaken(headers);
+        vary(headers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(http::HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_tag_is_weakened_once() {
+        for (tag, expected) in [("\"a\"", "W/\"a\""), ("W/\"a\"", "W/\"a\""), ("odd", "odd")] {
+            let mut headers = headers(&[(ETAG, tag)]);
+            weaken(&mut headers);
+            assert_eq!(headers[ETAG], expected);
+        }
+    }
+
+    #[test]
+    fn caches_are_told_what_a_response_depends_on() {
+        let rows = [
+            (None, "Accept-Encoding"),
+            (Some("Origin"), "Origin, Accept-Encoding"),
+            (Some("Origin, accept-encoding"), "Origin, accept-encoding"),
+            (Some("*"), "*"),
+        ];
+        for (before, after) in rows {
+            let mut map = HeaderMap::new();
+            if let Some(before) = before {
+                map.insert(VARY, HeaderValue::from_static(before));
+            }
+            vary(&mut map);
+            let lines: Vec<_> = map.get_all(VARY).iter().map(|line| line.to_str().unwrap()).collect();
+            assert_eq!(lines.join(", "), after);
+        }
+    }
+
+    #[test]
+    fn what_was_stored_is_found_again_by_its_tag() {
+        let rows = [
+            ("\"a\"", Some("W/\"a\""), "W/\"a\"", "it was compressed"),
+            ("\"a\"", Some("W/\"b\", W/\"a\""), "W/\"a\"", "one of several"),
+            ("\"a\"", Some("\"a\""), "\"a\"", "it was not"),
+            ("\"a\"", None, "\"a\"", "nothing was stored"),
+            ("W/\"a\"", Some("W/\"a\""), "W/\"a\"", "it was weak before"),
+        ];
+        for (tag, stored, expected, row) in rows {
+            let mut map = headers(&[(ETAG, tag)]);
+            freshen(&mut map, stored.map(HeaderValue::from_static).as_ref());
+            assert_eq!(map[ETAG], expected, "{row}");
+        }
+    }
+}
