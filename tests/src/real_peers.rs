@@ -9,22 +9,29 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// nginx with a configuration of the test's, ended when it is dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     _process: Child,
     dir: TempDir,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let files = dir.path().join("files");
+        std::fs::create_dir(&files).unwrap();
+        fill(&files);
+        let server = format!("root {};", files.display());
+        Self::start(dir, &server).await
+    }
+
+    /// Serves what this says of its server. `None`, said loudly, where there is no nginx.
+    pub(crate) async fn start(dir: TempDir, server: &str) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
             skip("nginx is not installed");
             return None;
         }
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("files")).unwrap();
-        fill(&dir.path().join("files"));
         // nginx cannot tell a port that it was given by the system, so a free one is looked for.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let root = dir.path().display();
@@ -35,7 +42,7 @@ impl Nginx {
                  access_log {root}/access.log combined;
                  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
                  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 server {{ listen 127.0.0.1:{port}; root {root}/files; }}
+                 server {{ listen 127.0.0.1:{port}; {server} }}
              }}"
         );
         let conf_path = dir.path().join("nginx.conf");
@@ -56,7 +63,7 @@ fn lines(path: &Path) -> Vec<String> {
 
 /// Says loudly that a test was not made, past the test runner's capture.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED real_peers: {why}");
 }
 

@@ -83,6 +83,15 @@ fn what_is_refused_is_refused_as_soon_as_it_is_clear() {
 }
 
 #[test]
+fn a_target_that_is_no_text_is_refused() {
+    for target in [&b"/\xd9x"[..], b"/?\xff", b"http://a/\xc3", b"/\xed\xa0\x80"] {
+        let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let refusal = check(&head, Rules::default());
+        assert_eq!(refusal, Err(Refusal::InvalidTarget), "{}", target.escape_ascii());
+    }
+}
+
+#[test]
 fn limits_hold_to_the_byte() {
     let rules = Rules { max_request_line: 30, max_header_size: 80, max_header_count: 3 };
     let line = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 14));
@@ -160,6 +169,7 @@ fn any_head() -> impl Strategy<Value = Vec<u8>> {
         Just(&b":"[..]),
         Just(&b"\0"[..]),
         Just(&b"x"[..]),
+        Just(&b"GET /\xd9 HTTP/1.1\r\n"[..]),
         Just(&b"HTTP/1.0\r\n"[..]),
     ];
     let rest = prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
