@@ -31,9 +31,13 @@ for target in "$@"; do
   mkdir -p "$out/found/$target" "$out/broken/$target"
   printf '\n== %s: %s s\n' "$target" "$seconds"
   # What is found goes into the first directory, the second is only read.
-  cargo +nightly fuzz run "${build[@]}" "$target" "$out/found/$target" "fuzz/corpus/$target" -- \
+  if ! cargo +nightly fuzz run "${build[@]}" "$target" "$out/found/$target" "fuzz/corpus/$target" -- \
     -max_total_time="$seconds" -timeout=10 -max_len=4096 -print_final_stats=1 \
-    -artifact_prefix="$out/broken/$target/" 2>&1 | grep -E '^stat::number|^stat::peak|panicked|BINGO|DEADLY|Test unit|ERROR|SUMMARY|Done' &&
-    [ -z "$(ls -A "$out/broken/$target")" ] || { echo "make fuzz: FAILED in the target $target" >&2; exit 1; }
+    -artifact_prefix="$out/broken/$target/" >"$out/$target.log" 2>&1; then
+    grep -a -A 20 'panicked at' "$out/$target.log" >&2 || tail -n 30 "$out/$target.log" >&2
+    echo "make fuzz: FAILED in the target $target; the input is in $out/broken/$target" >&2
+    exit 1
+  fi
+  grep -a -E '^stat::(number_of_executed_units|new_units_added)' "$out/$target.log"
 done
 printf '\nmake fuzz: no law was broken\n'

@@ -37,7 +37,7 @@ pub enum InvalidArguments {
     NothingNamed,
     /// A name in `--only` that is neither.
     #[error(
-        "`{0}` is neither a row (64b, 64k, 1m, everything, websocket, tls) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
+        "`{0}` is neither a row (64b, 64k, 1m, everything, limit, limit-10k, limit-1m, storm, websocket, tls) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
     )]
     NoSuchName(String),
 }
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn names_select_rows_and_peers() {
         let rows = [
-            ("", 4, true, true, 7),
+            ("", 8, true, true, 7),
             ("--only websocket", 0, true, false, 7),
             ("--only tls", 0, false, true, 7),
             ("--only 64b,headwall,nginx", 1, false, false, 2),
-            ("--only envoy", 4, true, true, 1),
+            ("--only envoy", 8, true, true, 1),
         ];
         for (line, row_count, websocket, tls, peer_count) in rows {
             let arguments = parse(line).expect(line);

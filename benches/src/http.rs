@@ -29,6 +29,14 @@ pub enum Row {
     Large,
     /// 64 bytes, with everything on.
     Everything,
+    /// 64 bytes, behind a rate limit that lets them pass and has to know one key.
+    Limited,
+    /// Ten thousand keys.
+    LimitedByMany,
+    /// A million keys.
+    LimitedByMillion,
+    /// Everything is refused by a rate limit.
+    Storm,
 }
 
 /// A participant of a row, and what its turns gave.
@@ -51,7 +59,16 @@ struct Turn {
 
 impl Row {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Small, Self::Medium, Self::Large, Self::Everything];
+    pub const ALL: [Self; 8] = [
+        Self::Small,
+        Self::Medium,
+        Self::Large,
+        Self::Everything,
+        Self::Limited,
+        Self::LimitedByMany,
+        Self::LimitedByMillion,
+        Self::Storm,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -60,6 +77,10 @@ impl Row {
             Self::Medium => "64k",
             Self::Large => "1m",
             Self::Everything => "everything",
+            Self::Limited => "limit",
+            Self::LimitedByMany => "limit-10k",
+            Self::LimitedByMillion => "limit-1m",
+            Self::Storm => "storm",
         }
     }
 
@@ -71,19 +92,32 @@ impl Row {
             Self::Everything => {
                 "64 B answers, everything on: routes, metrics, security headers, rate limit, JSON access log"
             }
+            Self::Limited => "64 B answers behind a rate limit that lets them pass, one key",
+            Self::LimitedByMany => "64 B answers behind a rate limit that lets them pass, 10,000 keys",
+            Self::LimitedByMillion => "64 B answers behind a rate limit that lets them pass, 1,000,000 keys",
+            Self::Storm => "a storm of 429: a rate limit refuses everything, so everything counts as failed",
         }
     }
 
-    fn path(self) -> &'static str {
+    /// What wrk asks for, and how many keys its requests have.
+    fn load(self) -> (&'static str, Option<u32>) {
         match self {
-            Self::Small | Self::Everything => "/64",
-            Self::Medium => "/65536",
-            Self::Large => "/1048576",
+            Self::Small | Self::Everything => ("/64", None),
+            Self::Medium => ("/65536", None),
+            Self::Large => ("/1048576", None),
+            Self::Limited | Self::Storm => ("/64", Some(1)),
+            Self::LimitedByMany => ("/64", Some(10_000)),
+            Self::LimitedByMillion => ("/64", Some(1_000_000)),
         }
     }
 
     fn setup(self) -> Setup {
-        if self == Self::Everything { Setup::Everything } else { Setup::Plain }
+        match self {
+            Self::Small | Self::Medium | Self::Large => Setup::Plain,
+            Self::Everything => Setup::Everything,
+            Self::Limited | Self::LimitedByMany | Self::LimitedByMillion => Setup::Limited,
+            Self::Storm => Setup::Storm,
+        }
     }
 }
 
@@ -97,12 +131,25 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
     for row in arguments.rows.iter().copied() {
         let origin = Origin::start(binaries, machine)?;
         let mut entries = Vec::new();
+        let mut start = |label, peer, setup| -> io::Result<()> {
+            entries.push(Entry::start(label, peer, setup, binaries, machine, &origin)?);
+            Ok(())
+        };
+        let limits = [Setup::Limited, Setup::Storm].contains(&row.setup());
         for peer in binaries.peers() {
-            entries.push(Entry::start(peer.name(), peer, row, binaries, machine, &origin)?);
+            // The accounting is nginx's, so nginx is who to compare with.
+            if !limits || matches!(peer, Peer::Headwall | Peer::Pingora | Peer::Nginx) {
+                start(peer.name(), peer, row.setup())?;
+            }
+        }
+        for (label, peer) in [("headwall, no limit", Peer::Headwall), ("nginx, no limit", Peer::Nginx)] {
+            if limits && binaries.peers().any(|other| other == peer) {
+                start(label, peer, Setup::Plain)?;
+            }
         }
         // The same program twice shows which differences mean nothing.
         if binaries.peers().any(|peer| peer == Peer::Pingora) {
-            entries.push(Entry::start("pingora again", Peer::Pingora, row, binaries, machine, &origin)?);
+            start("pingora again", Peer::Pingora, row.setup())?;
         }
         let direct = take_turns(arguments, machine, row, &origin, &mut entries)?;
         say(&format!("\n{}\n\n{}", row.title(), table(&entries, direct).text()))?;
@@ -123,12 +170,12 @@ fn take_turns(
     entries: &mut [Entry],
 ) -> io::Result<Figure> {
     for entry in entries.iter() {
-        wrk::run(machine, entry.running.address, row.path(), Duration::from_secs(1))?;
+        wrk::run(machine, entry.running.address, row.load(), Duration::from_secs(1))?;
     }
     let mut direct = Vec::new();
     for round in 1..=arguments.rounds {
         let (stolen, ticks) = machine.stolen()?;
-        direct.push(wrk::run(machine, origin.address(), row.path(), Duration::from_secs(1))?.rate);
+        direct.push(wrk::run(machine, origin.address(), row.load(), Duration::from_secs(1))?.rate);
         for entry in entries.iter_mut() {
             entry.turn(machine, row, arguments.round)?;
         }
@@ -156,6 +203,7 @@ fn table(entries: &[Entry], direct: Figure) -> Table {
     let best = entries
         .iter()
         .filter(|entry| !matches!(entry.running.peer, Peer::Headwall | Peer::Pingora))
+        .filter(|entry| entry.label == entry.running.peer.name())
         .map(|entry| entry.cpu().median)
         .min_by(f64::total_cmp);
     let bare = cost_of(entries, Peer::Pingora);
@@ -212,18 +260,18 @@ impl Entry {
     fn start(
         label: &'static str,
         peer: Peer,
-        row: Row,
+        setup: Setup,
         binaries: &Binaries,
         machine: &Machine,
         origin: &Origin,
     ) -> io::Result<Self> {
-        let running = peer.start(row.setup(), binaries, machine, origin.address())?;
+        let running = peer.start(setup, binaries, machine, origin.address())?;
         Ok(Self { label, running, turns: Vec::new(), resident: 0 })
     }
 
     fn turn(&mut self, machine: &Machine, row: Row, duration: Duration) -> io::Result<()> {
         let before = self.running.process.cpu_time()?;
-        let seen = wrk::run(machine, self.running.address, row.path(), duration)?;
+        let seen = wrk::run(machine, self.running.address, row.load(), duration)?;
         let cpu = self.running.process.cpu_time()? - before;
         let each = |time: u64| time as f64 / seen.requests.max(1) as f64;
         self.turns.push(Turn { user: each(cpu.user), system: each(cpu.system), seen });

@@ -132,9 +132,14 @@ async fn heads_that_http1_would_not_have_are_not_taken_from_http2_either() {
         Way::BOTH.iter().flat_map(|way| rows.iter().map(move |row| (way, row)))
     {
         let origin = Recorder::start().await;
-        let (_door, mut wire) = connect(*way, &origin, "{}").await;
+        let (door, mut wire) = connect(*way, &origin, "{}").await;
         wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(fields))).await;
         let found = outcome(&mut wire, 1).await;
+        let name =
+            |kind: &str| format!("headwall_http2_errors_total{{kind=\"{kind}\",reason=\"protocol_error\"}}");
+        let counted = door.gateway.metric(&name("stream")).is_some()
+            || door.gateway.metric(&name("connection")).is_some();
+        assert_eq!(counted, ["reset", "goaway"].contains(&found.as_str()), "{way:?}, {row}: {found}");
         let refused = found == *expected || (*expected == "reset" && (found == "goaway" || found == "400"));
         assert!(refused, "{way:?}, {row}: {found}");
         if *expected != "200" {
