@@ -3,6 +3,9 @@
 use headwall::Server;
 use headwall::config::{Config, Report};
 
+/// What `${TOKEN}` stands for.
+const SECRET: &str = "hunter2-hunter2";
+
 /// Any text is a config or a report that points into it, and a config that is printed is the same config.
 ///
 /// # Panics
@@ -25,7 +28,9 @@ pub fn config(bytes: &[u8]) {
             for diagnostic in report.diagnostics() {
                 let (start, end) = (diagnostic.place.start, diagnostic.place.end);
                 assert!(text.get(start..end).is_some(), "{start}..{end} is no place in it: {report}");
-                assert!(!diagnostic.message.contains("hunter2"), "a secret was told: {report}");
+                // Unless it stands in the text itself, which a fuzzer finds out.
+                let told = diagnostic.message.contains(SECRET) && !text.contains(SECRET);
+                assert!(!told, "a secret was told: {report}");
             }
         }
     }
@@ -33,6 +38,6 @@ pub fn config(bytes: &[u8]) {
 
 /// Reads a config that may name every module that there is.
 fn read(text: &str) -> Result<Config, Report> {
-    let environment = |name: &str| (name == "TOKEN").then(|| "hunter2-hunter2".to_owned());
+    let environment = |name: &str| (name == "TOKEN").then(|| SECRET.to_owned());
     Server::new().read("headwall.yaml", text, &environment)
 }
