@@ -22,7 +22,12 @@ impl RequestLine {
         let Some((b'\r', line)) = line.split_last() else {
             return Err(Refusal::MalformedLineEnding);
         };
-        let rest = line.get(method.len() + 1..).ok_or(Refusal::MalformedRequestLine)?;
+        let rest = match line[method.len()..] {
+            [b' ', ref rest @ ..] => rest,
+            // What may be the end of the line, as long as no more of it has come.
+            [b'\r', ..] => return Err(Refusal::MalformedLineEnding),
+            [..] => return Err(Refusal::MalformedRequestLine),
+        };
         let (space, kinds) = target(rest);
         if kinds & CR != 0 || rest[space..].contains(&b'\r') {
             return Err(Refusal::MalformedLineEnding);

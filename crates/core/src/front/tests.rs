@@ -70,6 +70,8 @@ fn what_is_refused_is_refused_as_soon_as_it_is_clear() {
         ("\u{16}\u{3}\u{1}", MalformedRequestLine, "a TLS handshake"),
         ("get /", MalformedRequestLine, "lower case"),
         ("GET / HTTP/1.1\n", MalformedLineEnding, "a bare LF"),
+        ("GET\r/ HTTP/1.1\r\n", MalformedLineEnding, "a bare CR for a space"),
+        ("GET\r\r\n", MalformedLineEnding, "a bare CR behind the method"),
         (
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5,5\r\n",
             InvalidLength,
