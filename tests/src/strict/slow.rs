@@ -79,7 +79,13 @@ async fn slowhttptest_is_not_noticed_by_a_normal_client() {
     let timeouts = server.metric("headwall_header_timeouts_total").await;
     assert!(timeouts > 10.0, "slow heads are given up: {timeouts}");
     eprintln!("the 99th percentile of a normal client: {busy:?}, without the attack {quiet:?}");
-    // On a machine that is busy with something else, a quiet server is slow already.
-    let allowed = Duration::from_millis(50).max(10 * quiet);
-    assert!(busy < allowed, "the 99th percentile is {busy:?}, without the attack {quiet:?}");
+    // Everybody is slow on a machine that is busy with something else, and how slow says nothing of the server then.
+    if quiet > Duration::from_millis(10) {
+        skip(&format!("the machine is busy: without an attack the 99th percentile is {quiet:?}"));
+        return;
+    }
+    assert!(
+        busy < Duration::from_millis(50),
+        "the 99th percentile is {busy:?}, without the attack {quiet:?}"
+    );
 }
