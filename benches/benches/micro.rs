@@ -7,8 +7,12 @@ mod hot_path;
 mod picks;
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+
+use headwall_limit::{Key, Quota, Verdict, Zone};
 
 use hot_path::{Limit, Lookup, Stack};
 use picks::Picks;
@@ -46,9 +50,58 @@ fn heads(criterion: &mut Criterion) {
     });
 }
 
+/// A rate limit with many clients, all of which it knows.
+struct Crowd {
+    zone: Zone,
+    clients: u32,
+    chance: u32,
+}
+
+impl Crowd {
+    /// Each client has been here once.
+    fn of(clients: u32) -> Self {
+        let rate = "100000r/s".parse().unwrap_or_else(|error| panic!("{error}"));
+        // Room to spare, since the shards of a table do not fill alike.
+        let entries = NonZeroUsize::MIN.saturating_add(clients as usize * 5 / 4 + 1000);
+        let crowd = Self { zone: Zone::new(Quota::new(rate, 1_000_000), entries), clients, chance: 7 };
+        for client in 0..clients {
+            crowd.zone.check(Key::address(Ipv4Addr::from_bits(client).into()));
+        }
+        assert_eq!((crowd.zone.len(), crowd.zone.evictions()), (clients as usize, 0));
+        crowd
+    }
+
+    /// One of them is back, by chance (a linear congruence, which costs next to nothing).
+    fn check(&mut self) -> Verdict {
+        self.chance = self.chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let client = ((u64::from(self.chance) * u64::from(self.clients)) >> 32) as u32;
+        self.zone.check(Key::address(Ipv4Addr::from_bits(client).into())).verdict()
+    }
+}
+
 fn limits(criterion: &mut Criterion) {
     let limit = Limit::new();
     criterion.bench_function("rate limit check", |bencher| bencher.iter(|| black_box(&limit).check()));
+    let mut group = criterion.benchmark_group("rate limit decision");
+    for clients in [1, 10_000, 1_000_000] {
+        let before = resident();
+        let mut crowd = Crowd::of(clients);
+        let bytes = (resident() - before) / f64::from(clients);
+        let name = if clients > 10_000 {
+            format!("{clients} clients, {bytes:.0} B each")
+        } else {
+            format!("{clients} clients")
+        };
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(&mut crowd).check()));
+    }
+    group.finish();
+}
+
+/// Bytes of memory that this process has: pages of 4 KiB, as the second word of `statm` counts them.
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
+    pages * 4096.0
 }
 
 /// The choice of a server, without the request around it. The budget is 100 ns.

@@ -35,6 +35,14 @@ pub enum Row {
     MediumFile,
     /// A file of 10 MiB.
     LargeFile,
+    /// 64 bytes, behind a rate limit that lets them pass and has to know one key.
+    Limited,
+    /// Ten thousand keys.
+    LimitedByMany,
+    /// A million keys.
+    LimitedByMillion,
+    /// Everything is refused by a rate limit.
+    Storm,
 }
 
 /// A participant of a row, and what its turns gave.
@@ -57,7 +65,7 @@ struct Turn {
 
 impl Row {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Small,
         Self::Medium,
         Self::Large,
@@ -65,6 +73,10 @@ impl Row {
         Self::SmallFile,
         Self::MediumFile,
         Self::LargeFile,
+        Self::Limited,
+        Self::LimitedByMany,
+        Self::LimitedByMillion,
+        Self::Storm,
     ];
 
     /// The name on the command line.
@@ -77,6 +89,10 @@ impl Row {
             Self::SmallFile => "file-1k",
             Self::MediumFile => "file-100k",
             Self::LargeFile => "file-10m",
+            Self::Limited => "limit",
+            Self::LimitedByMany => "limit-10k",
+            Self::LimitedByMillion => "limit-1m",
+            Self::Storm => "storm",
         }
     }
 
@@ -91,17 +107,25 @@ impl Row {
             Self::SmallFile => "Files of 1 KiB",
             Self::MediumFile => "Files of 100 KiB",
             Self::LargeFile => "Files of 10 MiB",
+            Self::Limited => "64 B answers behind a rate limit that lets them pass, one key",
+            Self::LimitedByMany => "64 B answers behind a rate limit that lets them pass, 10,000 keys",
+            Self::LimitedByMillion => "64 B answers behind a rate limit that lets them pass, 1,000,000 keys",
+            Self::Storm => "a storm of 429: a rate limit refuses everything, so everything counts as failed",
         }
     }
 
-    fn path(self) -> &'static str {
+    /// What wrk asks for, and how many keys its requests have.
+    fn load(self) -> (&'static str, Option<u32>) {
         match self {
-            Self::Small | Self::Everything => "/64",
-            Self::Medium => "/65536",
-            Self::Large => "/1048576",
-            Self::SmallFile => "/1024",
-            Self::MediumFile => "/102400",
-            Self::LargeFile => "/10485760",
+            Self::Small | Self::Everything => ("/64", None),
+            Self::Medium => ("/65536", None),
+            Self::Large => ("/1048576", None),
+            Self::Limited | Self::Storm => ("/64", Some(1)),
+            Self::LimitedByMany => ("/64", Some(10_000)),
+            Self::LimitedByMillion => ("/64", Some(1_000_000)),
+            Self::SmallFile => ("/1024", None),
+            Self::MediumFile => ("/102400", None),
+            Self::LargeFile => ("/10485760", None),
         }
     }
 
@@ -110,6 +134,8 @@ impl Row {
             Self::Small | Self::Medium | Self::Large => Setup::Plain,
             Self::Everything => Setup::Everything,
             Self::SmallFile | Self::MediumFile | Self::LargeFile => Setup::Files,
+            Self::Limited | Self::LimitedByMany | Self::LimitedByMillion => Setup::Limited,
+            Self::Storm => Setup::Storm,
         }
     }
 
@@ -118,8 +144,17 @@ impl Row {
         self.setup() != Setup::Files
     }
 
+    fn is_limited(self) -> bool {
+        matches!(self.setup(), Setup::Limited | Setup::Storm)
+    }
+
     fn takes(self, peer: Peer) -> bool {
-        self.is_forwarded() || peer.serves_files()
+        match self.setup() {
+            Setup::Files => peer.serves_files(),
+            // The accounting is nginx's, so nginx is who to compare with.
+            Setup::Limited | Setup::Storm => matches!(peer, Peer::Headwall | Peer::Pingora | Peer::Nginx),
+            _ => true,
+        }
     }
 }
 
@@ -133,12 +168,21 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
     for row in arguments.rows.iter().copied() {
         let origin = Origin::start(binaries, machine)?;
         let mut entries = Vec::new();
+        let mut start = |label, peer, setup| -> io::Result<()> {
+            entries.push(Entry::start(label, peer, setup, binaries, machine, &origin)?);
+            Ok(())
+        };
         for peer in binaries.peers().filter(|peer| row.takes(*peer)) {
-            entries.push(Entry::start(peer.name(), peer, row, binaries, machine, &origin)?);
+            start(peer.name(), peer, row.setup())?;
+        }
+        for (label, peer) in [("headwall, no limit", Peer::Headwall), ("nginx, no limit", Peer::Nginx)] {
+            if row.is_limited() && binaries.peers().any(|other| other == peer) {
+                start(label, peer, Setup::Plain)?;
+            }
         }
         // The same program twice shows which differences mean nothing.
         if row.is_forwarded() && binaries.peers().any(|peer| peer == Peer::Pingora) {
-            entries.push(Entry::start("pingora again", Peer::Pingora, row, binaries, machine, &origin)?);
+            start("pingora again", Peer::Pingora, row.setup())?;
         }
         let direct = take_turns(arguments, machine, row, &origin, &mut entries)?;
         say(&format!("\n{}\n\n{}", row.title(), table(&entries, direct).text()))?;
@@ -159,13 +203,13 @@ fn take_turns(
     entries: &mut [Entry],
 ) -> io::Result<Option<Figure>> {
     for entry in entries.iter() {
-        wrk::run(machine, entry.running.address, row.path(), Duration::from_secs(1))?;
+        wrk::run(machine, entry.running.address, row.load(), Duration::from_secs(1))?;
     }
     let mut direct = Vec::new();
     for round in 1..=arguments.rounds {
         let (stolen, ticks) = machine.stolen()?;
         if row.is_forwarded() {
-            direct.push(wrk::run(machine, origin.address(), row.path(), Duration::from_secs(1))?.rate);
+            direct.push(wrk::run(machine, origin.address(), row.load(), Duration::from_secs(1))?.rate);
         }
         for entry in entries.iter_mut() {
             entry.turn(machine, row, arguments.round)?;
@@ -194,6 +238,7 @@ fn table(entries: &[Entry], direct: Option<Figure>) -> Table {
     let best = entries
         .iter()
         .filter(|entry| !matches!(entry.running.peer, Peer::Headwall | Peer::Pingora))
+        .filter(|entry| entry.label == entry.running.peer.name())
         .map(|entry| entry.cpu().median)
         .min_by(f64::total_cmp);
     let bare = cost_of(entries, Peer::Pingora);
@@ -252,18 +297,18 @@ impl Entry {
     fn start(
         label: &'static str,
         peer: Peer,
-        row: Row,
+        setup: Setup,
         binaries: &Binaries,
         machine: &Machine,
         origin: &Origin,
     ) -> io::Result<Self> {
-        let running = peer.start(row.setup(), binaries, machine, origin.address())?;
+        let running = peer.start(setup, binaries, machine, origin.address())?;
         Ok(Self { label, running, turns: Vec::new(), resident: 0 })
     }
 
     fn turn(&mut self, machine: &Machine, row: Row, duration: Duration) -> io::Result<()> {
         let before = self.running.process.cpu_time()?;
-        let seen = wrk::run(machine, self.running.address, row.path(), duration)?;
+        let seen = wrk::run(machine, self.running.address, row.load(), duration)?;
         let cpu = self.running.process.cpu_time()? - before;
         let each = |time: u64| time as f64 / seen.requests.max(1) as f64;
         self.turns.push(Turn { user: each(cpu.user), system: each(cpu.system), seen });

@@ -41,6 +41,10 @@ pub enum Setup {
     Plain,
     /// Routes, security headers, a rate limit, metrics and a JSON access log on top.
     Everything,
+    /// As [`Setup::Plain`], behind a rate limit by `X-Key` that lets everything pass.
+    Limited,
+    /// As [`Setup::Plain`], behind a rate limit by `X-Key` that refuses all but a request a minute.
+    Storm,
     /// WebSockets, with one worker.
     WebSocket,
     /// WebSockets, with two workers on all CPUs, and at `/ws-wait` behind a filter that awaits.
@@ -120,7 +124,7 @@ impl Peer {
 
     /// Its config files, the first of which is the one on its command line; none when it needs none.
     fn configs(self, setup: Setup) -> io::Result<&'static [(&'static str, &'static str)]> {
-        use Setup::{Everything, Files, Plain, Tls, WebSocket, WebSocketTwoWorkers};
+        use Setup::{Everything, Files, Limited, Plain, Storm, Tls, WebSocket, WebSocketTwoWorkers};
         /// `name in benches/peers`, with its text.
         macro_rules! files {
             ($($name:literal),+) => { &[$(($name, include_str!(concat!("../peers/", $name)))),+] };
@@ -129,11 +133,15 @@ impl Peer {
             (Self::Pingora, _) => &[],
             (Self::Headwall, Plain) => files!["headwall.yaml"],
             (Self::Headwall, Everything) => files!["headwall-everything.yaml"],
+            (Self::Headwall, Limited) => files!["headwall-limited.yaml"],
+            (Self::Headwall, Storm) => files!["headwall-storm.yaml"],
             (Self::Headwall, WebSocket) => files!["headwall-websocket.yaml"],
             (Self::Headwall, WebSocketTwoWorkers) => files!["headwall-two-workers.yaml"],
             (Self::Headwall, Tls) => files!["headwall-tls.yaml"],
             (Self::Nginx, Plain) => files!["nginx.conf"],
             (Self::Nginx, Everything) => files!["nginx-everything.conf"],
+            (Self::Nginx, Limited) => files!["nginx-limited.conf"],
+            (Self::Nginx, Storm) => files!["nginx-storm.conf"],
             (Self::Nginx, WebSocket) => files!["nginx-websocket.conf"],
             (Self::Nginx, Tls) => files!["nginx-tls.conf"],
             (Self::Headwall, Files) => files!["headwall-files.yaml"],
@@ -150,7 +158,7 @@ impl Peer {
             (Self::Traefik, Everything) => {
                 files!["traefik-everything.yaml", "traefik-routes-everything.yaml"]
             }
-            (_, WebSocket | WebSocketTwoWorkers | Tls | Files) => {
+            (_, Limited | Storm | WebSocket | WebSocketTwoWorkers | Tls | Files) => {
                 return Err(io::Error::other(format!("{} has no config for {setup:?} here", self.name())));
             }
         })
@@ -287,6 +295,13 @@ mod tests {
             for name in ["@LISTEN", "@DIR@/files"] {
                 assert!(text.contains(name), "{} with files: {name}", peer.name());
             }
+        }
+        for (peer, setup) in [Peer::Headwall, Peer::Nginx]
+            .into_iter()
+            .flat_map(|peer| [Setup::Limited, Setup::Storm].map(|setup| (peer, setup)))
+        {
+            let (_, text) = peer.configs(setup).unwrap()[0];
+            assert!(text.to_lowercase().replace('-', "_").contains("x_key"), "{} {setup:?}", peer.name());
         }
         for peer in [Peer::Headwall, Peer::Nginx, Peer::Haproxy] {
             let (_, text) = peer.configs(Setup::Tls).unwrap()[0];

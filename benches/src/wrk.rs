@@ -3,7 +3,7 @@
 //! wrk is a closed loop: a connection asks again as soon as it is answered. That is right for CPU time per request and for
 //! the highest rate; its percentiles leave out what a client would have waited before it could ask.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,18 +26,30 @@ pub struct Seen {
     pub failures: u64,
 }
 
-/// Asks for `path` for so long.
+/// Asks for `path` for so long, with one of so many keys if there are to be any.
 ///
 /// # Errors
 ///
 /// When wrk fails.
-pub fn run(machine: &Machine, address: SocketAddr, path: &str, duration: Duration) -> io::Result<Seen> {
-    let output = machine
-        .command(Place::Load, "wrk")
-        .args(["-t1", "--latency", "-H", "User-Agent: wrk", &format!("-c{CONNECTIONS}")])
-        .args([format!("-d{}s", duration.as_secs().max(1)), format!("http://{address}{path}")])
-        .stdin(Stdio::null())
-        .output()?;
+pub fn run(
+    machine: &Machine,
+    address: SocketAddr,
+    (path, keys): (&str, Option<u32>),
+    duration: Duration,
+) -> io::Result<Seen> {
+    let mut script = tempfile::NamedTempFile::new()?;
+    script.write_all(include_bytes!("../peers/keys.lua"))?;
+    let mut command = machine.command(Place::Load, "wrk");
+    command.args(["-t1", "--latency", "-H", "User-Agent: wrk", &format!("-c{CONNECTIONS}")]);
+    command.arg(format!("-d{}s", duration.as_secs().max(1)));
+    if keys.is_some() {
+        command.arg("-s").arg(script.path());
+    }
+    command.arg(format!("http://{address}{path}"));
+    if let Some(keys) = keys {
+        command.args(["--", &keys.to_string()]);
+    }
+    let output = command.stdin(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     parse(&text).ok_or_else(|| io::Error::other(format!("wrk printed no figures:\n{text}")))
 }

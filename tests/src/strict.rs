@@ -1,11 +1,14 @@
 //! What is ambiguous, malformed, too slow or too large does not get past the front, and its sender can read why.
 
+mod beside_nginx;
 mod bodies;
 mod corpus;
 mod crowds;
 mod heads;
 mod http2;
 mod limits;
+mod slow;
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,7 +82,12 @@ async fn in_front_of(server: SocketAddr, limits: &str) -> Gateway {
 /// Sends these bytes in pieces of this size, and gives all that comes until the connection closes. A server that has
 /// heard enough may close before it has heard all.
 async fn tell(gateway: &Gateway, bytes: &[u8], piece: usize) -> String {
-    let mut wire = Wire::connect(gateway.address()).await;
+    tell_at(gateway.address(), bytes, piece).await
+}
+
+/// The same for whoever listens at this address.
+async fn tell_at(address: SocketAddr, bytes: &[u8], piece: usize) -> String {
+    let mut wire = Wire::connect(address).await;
     for piece in bytes.chunks(piece) {
         if wire.try_write(piece).await.is_err() {
             break;

@@ -49,15 +49,20 @@ impl TrustedProxies {
     }
 }
 
-/// Reads one hop: an address, perhaps with a port, perhaps in brackets.
+/// Reads one hop: an address, an address in brackets, or either with a port. Whatever else there is makes it none.
 fn hop_address(hop: &str) -> Option<IpAddr> {
-    let bare = if let Some(rest) = hop.strip_prefix('[') {
-        rest.split_once(']').map(|(address, _)| address)?
+    let (bare, rest) = if let Some(rest) = hop.strip_prefix('[') {
+        rest.split_once(']')?
     } else if hop.matches(':').count() == 1 {
-        hop.split_once(':').map(|(address, _)| address)?
+        hop.split_at(hop.find(':')?)
     } else {
-        hop
+        (hop, "")
     };
+    if let Some(port) = rest.strip_prefix(':') {
+        port.parse::<u16>().ok()?;
+    } else if !rest.is_empty() {
+        return None;
+    }
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
@@ -84,6 +89,10 @@ mod tests {
             ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1", "rubbish ends the walk"),
             ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1", "with a port"),
             ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1", "in brackets"),
+            ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1", "in brackets, without a port"),
+            ("10.0.0.1", &["[2001:db8::1]x, 10.0.0.7"], "10.0.0.7", "something behind the brackets"),
+            ("10.0.0.1", &["198.51.100.1:port"], "10.0.0.1", "a port that is none"),
+            ("10.0.0.1", &["198.51.100.1:"], "10.0.0.1", "a port that is missing"),
             ("fd00::1", &["2001:db8::1"], "2001:db8::1", "IPv6 peer"),
             ("::ffff:10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1", "IPv4 in IPv6 clothes"),
             ("10.0.0.1", &[""], "10.0.0.1", "an empty header"),

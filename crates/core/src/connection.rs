@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
+use tokio::sync::Notify;
 
 pub use tls::{ClientCertificate, Tls};
 
@@ -34,6 +37,8 @@ pub struct Connection {
     broken_off: AtomicU8,
     /// Requests so far.
     requests: AtomicU32,
+    /// Told once no more requests should come.
+    enough: Notify,
 }
 
 /// Which part of its life a connection is in.
@@ -80,6 +85,7 @@ impl Connection {
             give_up_at: AtomicU64::new(0),
             broken_off: AtomicU8::new(BrokenOff::Not as u8),
             requests: AtomicU32::new(0),
+            enough: Notify::new(),
         }
     }
 
@@ -158,6 +164,18 @@ impl Connection {
         self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
+    /// The client has asked for as much as it may. Where several requests come at a time, the accept loop has to tell it.
+    pub(crate) fn has_enough(&self) {
+        if self.multiplexed {
+            self.enough.notify_one();
+        }
+    }
+
+    /// Waits until no more requests should come on it, which over HTTP/2 is said in a frame of its own (GOAWAY).
+    pub async fn enough(&self) {
+        self.enough.notified().await;
+    }
+
     pub(crate) fn peer_text(&self) -> &HeaderValue {
         &self.peer_text
     }
@@ -189,8 +207,16 @@ impl Connection {
 
     /// The connection that a request came on, if its accept loop told of it.
     pub(crate) fn of(session: &Session) -> Option<Arc<Self>> {
-        let told = session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?;
-        told.downcast_ref::<Arc<Self>>().cloned()
+        Self::told(session.digest()?.proxy_digest.as_ref()?)
+    }
+
+    /// The connection behind a stream, if its accept loop told of it.
+    pub fn behind(stream: &Stream) -> Option<Arc<Self>> {
+        Self::told(&*stream.get_proxy_digest()?)
+    }
+
+    fn told(digest: &ProxyDigest) -> Option<Arc<Self>> {
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
     }
 }
 

@@ -106,7 +106,7 @@ pub struct Settings {
     pub head: Rules,
     /// What becomes of header fields with an underscore in their name. They are dropped by default.
     pub underscore_headers: UnderscoreHeaders,
-    /// Requests on one HTTP/1 connection. 1,000 by default.
+    /// Requests on one connection. 1,000 by default. Over HTTP/2 the accept loop sees to it.
     pub max_requests_per_connection: u32,
     /// Bytes of a request's body, where no filter says otherwise: 413. 10 MiB by default.
     pub max_body_size: u64,

@@ -86,6 +86,8 @@ pub struct ConnectionMetrics {
     pub header_timeouts: IntCounter,
     /// Requests that were refused before there was a gateway to ask, by reason.
     pub requests_refused: IntCounterVec,
+    /// Streams and connections of HTTP/2 that were ended with an error, by kind and by the error's name.
+    pub http2_errors: IntCounterVec,
 }
 
 /// Tunnels.
@@ -192,6 +194,11 @@ impl Metrics {
                     "Connections closed because a request's head was not complete in time.",
                 )?,
                 requests_refused,
+                http2_errors: counters(
+                    "headwall_http2_errors_total",
+                    "Streams and connections of HTTP/2 that were ended with an error of the protocol, by its name in RFC 9113.",
+                    &["kind", "reason"],
+                )?,
             },
             websockets: WebSocketMetrics {
                 open: gauge("headwall_websockets_open", "Tunnels that are open.")?,

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use headwall_core::client::TrustedProxies;
+use headwall_core::connection::Connection;
 use headwall_core::front::{Refusals, Rules};
 use headwall_core::{BoxError, Metrics};
 use pingora_core::apps::ServerApp;
+use pingora_core::protocols::Stream;
 use pingora_core::services::listening::Service;
 use tokio::sync::watch;
 
@@ -157,11 +160,33 @@ pub async fn accept<A>(
             let (transport, front) = (Arc::clone(&transport), frontend.clone());
             frontend.connections.serve(async move {
                 if let Some(stream) = arrival.negotiate(&transport, &front).await {
-                    Service::<A>::handle_event(stream, app, draining).await;
+                    serve(stream, app, draining).await;
                 }
             });
         }
     }
+}
+
+/// Serves a connection on which several requests may come at a time. Its client is told to open no more (GOAWAY) when
+/// the server drains, and when it has had as many as it may have.
+async fn serve<A>(stream: Stream, app: Arc<A>, mut draining: watch::Receiver<bool>)
+where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let Some(connection) = Connection::behind(&stream).filter(|connection| connection.is_multiplexed())
+    else {
+        return Service::<A>::handle_event(stream, app, draining).await;
+    };
+    let (leave, leaving) = watch::channel(false);
+    let mut serving = pin!(Service::<A>::handle_event(stream, app, leaving));
+    tokio::select! {
+        () = &mut serving => return,
+        () = connection.enough() => {}
+        // Without a sender the server is gone.
+        _ = draining.wait_for(|draining| *draining) => {}
+    }
+    leave.send_replace(true);
+    serving.await;
 }
 
 /// An accept that fails concerns one connection, unless the process has run out of something.

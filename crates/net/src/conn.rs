@@ -6,6 +6,7 @@
 
 mod deadline;
 mod farewell;
+mod frames;
 mod inbound;
 mod outbound;
 mod pace;
@@ -36,6 +37,7 @@ use crate::connections::Permit;
 use crate::preface::PREFACE;
 use deadline::{Deadlines, Expired};
 use farewell::Farewell;
+use frames::Frames;
 use inbound::{Inbound, Verdict};
 use outbound::{COLLECT, Outbound};
 use pace::Pace;
@@ -53,6 +55,8 @@ pub struct Conn<T> {
     /// Nothing, where requests come in frames.
     inbound: Option<Inbound>,
     out: Outbound,
+    /// There where answers go in frames.
+    frames: Option<Frames>,
     /// There once a request was refused.
     farewell: Option<Box<Farewell>>,
     refusals: Arc<dyn Refusals>,
@@ -82,6 +86,7 @@ impl<T: AsRawFd> Conn<T> {
             encryption: connection.tls().map(digest),
             preface: if connection.is_multiplexed() { PREFACE.len() } else { 0 },
             inbound: (!connection.is_multiplexed()).then(|| Inbound::new(limits.head)),
+            frames: connection.is_multiplexed().then(Frames::new),
             connection,
             digests: (Arc::new(proxy), Arc::new(socket)),
             deadlines: Deadlines::new(limits),
@@ -113,6 +118,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
             self.connection.break_off(BrokenOff::TooSlow);
         }
         polled
+    }
+
+    /// Takes note of what was taken over, to be written or written already.
+    fn follow(&mut self, bytes: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            let errors = &self.permit.metrics().http2_errors;
+            frames.follow(bytes, |ended, error| errors.with_label_values(&[ended.kind(), error]).inc());
+        }
     }
 
     /// Nothing is to be read right now: is there still time to wait?
@@ -275,9 +288,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Conn<T> {
         }
         if buf.len() >= COLLECT {
             let written = this.out.poll_write(cx, &mut this.io, buf);
+            if let Poll::Ready(Ok(taken)) = &written {
+                this.follow(&buf[..*taken]);
+            }
             return this.paced(written);
         }
         this.out.collect(buf);
+        this.follow(buf);
         Poll::Ready(Ok(buf.len()))
     }
 

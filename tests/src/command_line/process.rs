@@ -136,6 +136,13 @@ impl Process {
         Client::to(self.said("metrics and probes at http://")).get(path).send().await
     }
 
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.admin("/metrics").await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in:\n{text}"))
+    }
+
     /// A client with a connection for each request.
     pub(crate) fn client(&self) -> Client {
         Client::to(self.address())

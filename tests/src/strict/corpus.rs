@@ -154,6 +154,7 @@ pub(super) const CORPUS: &[Row] = &[
     ("GET / HTTP/1.1 ·Host: a··", 400, "malformed_request_line"),
     ("GET / x HTTP/1.1·Host: a··", 400, "malformed_request_line"),
     ("GET\t/\tHTTP/1.1·Host: a··", 400, "malformed_request_line"),
+    ("GET\r/ HTTP/1.1·Host: a··", 400, "malformed_line_ending"),
     (" GET / HTTP/1.1·Host: a··", 400, "malformed_request_line"),
     ("get / HTTP/1.1·Host: a··", 400, "malformed_request_line"),
     ("G(T / HTTP/1.1·Host: a··", 400, "malformed_request_line"),

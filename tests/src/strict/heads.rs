@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use headwall_testkit::{Client, Gateway, Origin, RawOrigin, Wire};
 
 use super::corpus::{CORPUS, Row};
-use super::{Recorder, in_front_of, tell};
+use super::way::Way;
+use super::{Recorder, in_front_of, tell, tell_at};
 
 /// Sends the whole corpus in pieces of this size.
-async fn refuse_all(piece: usize) {
+async fn refuse_all(way: Way, piece: usize) {
     let origin = RawOrigin::silent().await;
-    let gateway = in_front_of(origin.address(), "{ header_timeout: 5s }").await;
+    let settings = "limits: { header_timeout: 5s }";
+    let door = way.to(origin.address(), "api: { upstream: app }", settings, false).await;
     let mut reasons: BTreeMap<&str, f64> = BTreeMap::new();
     for (head, status, reason) in CORPUS {
-        let answer = tell(&gateway, head.replace('·', "\r\n").as_bytes(), piece).await;
+        let answer = tell_at(door.address(), head.replace('·', "\r\n").as_bytes(), piece).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head:?}: {answer:?}");
         let (top, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(top.contains("\r\nConnection: close"), "{head:?}: {top}");
@@ -22,6 +24,7 @@ async fn refuse_all(piece: usize) {
         *reasons.entry(reason).or_default() += 1.0;
     }
     assert_eq!(origin.connections(), 0, "nothing got through");
+    let gateway = door.gateway;
     for (reason, count) in reasons {
         let name = format!("headwall_requests_refused_total{{reason=\"{reason}\"}}");
         assert_eq!(gateway.metric(&name), Some(count), "{reason}");
@@ -45,17 +48,27 @@ fn the_corpus_is_large_and_has_no_doubles() {
 
 #[tokio::test]
 async fn what_is_malformed_is_refused_in_one_piece() {
-    refuse_all(10_000).await;
+    refuse_all(Way::Plain, 10_000).await;
 }
 
 #[tokio::test]
 async fn what_is_malformed_is_refused_byte_by_byte() {
-    refuse_all(1).await;
+    refuse_all(Way::Plain, 1).await;
 }
 
 #[tokio::test]
 async fn what_is_malformed_is_refused_in_pieces() {
-    refuse_all(7).await;
+    refuse_all(Way::Plain, 7).await;
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_over_tls_too() {
+    refuse_all(Way::Tls, 10_000).await;
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_over_tls_in_pieces() {
+    refuse_all(Way::Tls, 7).await;
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use headwall_testkit::{Gateway, Wire};
+use headwall_testkit::Wire;
 use tokio::time::timeout;
 
 use super::Recorder;
+use super::way::{Door, Way};
 
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -35,18 +36,12 @@ const POST: [(&str, &str); 4] =
     [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
 
 /// A client of a server that forwards to `origin`.
-async fn connect(origin: &Recorder, limits: &str) -> (Gateway, Wire) {
-    let gateway = Gateway::config(&format!(
-        "listeners: [{{ address: \"127.0.0.1:0\", http2: true }}]\nlimits: {limits}\n\
-         sites: [{{ routes: [{{ api: {{ upstream: app, timeouts: {{ read: 1s, first_byte: 1s }} }} }}] }}]\n\
-         upstreams: {{ app: {{ servers: [\"${{APP}}\"] }} }}\n"
-    ))
-    .variable("APP", origin.address())
-    .start()
-    .await;
-    let mut wire = Wire::connect(gateway.address()).await;
+async fn connect(way: Way, origin: &Recorder, limits: &str) -> (Door, Wire) {
+    let route = "api: { upstream: app, timeouts: { read: 1s, first_byte: 1s } }";
+    let door = way.to(origin.address(), route, &format!("limits: {limits}"), true).await;
+    let mut wire = Wire::connect(door.address()).await;
     wire.write([PREFACE.as_bytes(), &frame(SETTINGS, 0, 0, &[])].concat()).await;
-    (gateway, wire)
+    (door, wire)
 }
 
 /// Reads frames until one of this stream has the status (in a head) or ends it (by a reset), or the connection goes.
@@ -133,15 +128,22 @@ async fn heads_that_http1_would_not_have_are_not_taken_from_http2_either() {
         (vec![POST[0], POST[1], (":authority", "a b"), POST[3]], "reset", "an authority that is none"),
         (vec![POST[0], POST[1], (":authority", "u@a"), POST[3]], "400", "an authority with a user"),
     ];
-    for (fields, expected, row) in rows {
+    for (way, (fields, expected, row)) in
+        Way::BOTH.iter().flat_map(|way| rows.iter().map(move |row| (way, row)))
+    {
         let origin = Recorder::start().await;
-        let (_gateway, mut wire) = connect(&origin, "{}").await;
-        wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields))).await;
+        let (door, mut wire) = connect(*way, &origin, "{}").await;
+        wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(fields))).await;
         let found = outcome(&mut wire, 1).await;
-        let refused = found == expected || (expected == "reset" && (found == "goaway" || found == "400"));
-        assert!(refused, "{row}: {found}");
-        if expected != "200" {
-            assert_eq!(origin.origin.connections(), 0, "{row}: it went on to the upstream");
+        let name =
+            |kind: &str| format!("headwall_http2_errors_total{{kind=\"{kind}\",reason=\"protocol_error\"}}");
+        let counted = door.gateway.metric(&name("stream")).is_some()
+            || door.gateway.metric(&name("connection")).is_some();
+        assert_eq!(counted, ["reset", "goaway"].contains(&found.as_str()), "{way:?}, {row}: {found}");
+        let refused = found == *expected || (*expected == "reset" && (found == "goaway" || found == "400"));
+        assert!(refused, "{way:?}, {row}: {found}");
+        if *expected != "200" {
+            assert_eq!(origin.origin.connections(), 0, "{way:?}, {row}: it went on to the upstream");
         }
     }
 }
@@ -152,7 +154,7 @@ async fn a_body_over_its_limit_is_a_413() {
         [(POST.to_vec(), "counted"), ([&POST[..], &[("content-length", "40")]].concat(), "announced")]
     {
         let origin = Recorder::start().await;
-        let (_gateway, mut wire) = connect(&origin, "{ max_body_size: 30 }").await;
+        let (_door, mut wire) = connect(Way::Plain, &origin, "{ max_body_size: 30 }").await;
         wire.write(frame(HEADERS, END_HEADERS, 1, &block(&fields))).await;
         wire.write(frame(DATA, 0, 1, &[b'x'; 20])).await;
         wire.write(frame(DATA, END_STREAM, 1, &[b'x'; 20])).await;
@@ -165,12 +167,12 @@ async fn a_body_over_its_limit_is_a_413() {
 #[tokio::test]
 async fn an_upload_that_stops_is_a_408() {
     let origin = Recorder::start().await;
-    let (gateway, mut wire) = connect(&origin, "{}").await;
+    let (door, mut wire) = connect(Way::Plain, &origin, "{}").await;
     wire.write(frame(HEADERS, END_HEADERS, 1, &block(&POST))).await;
     wire.write(frame(DATA, 0, 1, b"begun")).await;
     assert_eq!(outcome(&mut wire, 1).await, "408");
     drop(wire);
-    let log = gateway.stop().await;
+    let log = door.gateway.stop().await;
     assert_eq!(log[0]["reason"], "client_timeout");
     assert!(!origin.seen().contains("0\r\n\r\n"), "half a body for a whole: {}", origin.seen());
 }
@@ -178,7 +180,7 @@ async fn an_upload_that_stops_is_a_408() {
 #[tokio::test]
 async fn an_upload_that_comes_in_crumbs_is_a_408() {
     let origin = Recorder::start().await;
-    let (_gateway, mut wire) = connect(&origin, "{ body_timeout: 300ms, min_body_rate: 1k }").await;
+    let (_door, mut wire) = connect(Way::Plain, &origin, "{ body_timeout: 300ms, min_body_rate: 1k }").await;
     wire.write(frame(HEADERS, END_HEADERS, 1, &block(&POST))).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..40 {
@@ -190,9 +192,9 @@ async fn an_upload_that_comes_in_crumbs_is_a_408() {
 }
 
 /// Writes one thing over and over, and says whether the server has had enough of it. It may also just not answer.
-async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Gateway) {
+async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Door) {
     let origin = Recorder::start().await;
-    let (gateway, mut wire) = connect(&origin, limits).await;
+    let (door, mut wire) = connect(Way::Plain, &origin, limits).await;
     let mut ended = false;
     for number in 0..2000 {
         let bytes = next(number);
@@ -210,12 +212,12 @@ async fn flood(limits: &str, mut next: impl FnMut(u32) -> Vec<u8>) -> (bool, Gat
     } else {
         timeout(Duration::from_secs(2), wire.read_to_end()).await.unwrap_or_default()
     };
-    (ended || !text.is_empty(), gateway)
+    (ended || !text.is_empty(), door)
 }
 
 #[tokio::test]
 async fn streams_that_are_opened_and_reset_end_the_connection() {
-    let (ended, _gateway) = flood("{}", |number| {
+    let (ended, _door) = flood("{}", |number| {
         let stream = number * 2 + 1;
         [
             frame(HEADERS, END_HEADERS, stream, &block(&POST)),
@@ -230,7 +232,7 @@ async fn streams_that_are_opened_and_reset_end_the_connection() {
 #[tokio::test]
 async fn a_head_that_never_ends_ends_the_connection() {
     let mut begun = false;
-    let (ended, _gateway) = flood("{}", |_| {
+    let (ended, _door) = flood("{}", |_| {
         let kind = if std::mem::replace(&mut begun, true) { CONTINUATION } else { HEADERS };
         let filler = block(&[("x", "0123456789")]).repeat(100);
         frame(kind, 0, 1, &if kind == HEADERS { block(&POST) } else { filler })
@@ -244,8 +246,8 @@ async fn a_head_that_never_ends_ends_the_connection() {
 async fn answers_that_nobody_reads_do_not_pile_up() {
     for (kind, payload, row) in [(PING, &[0_u8; 8][..], "pings"), (SETTINGS, &[][..], "settings")] {
         let origin = Recorder::start().await;
-        let (gateway, mut wire) = connect(&origin, "{ send_timeout: 1s }").await;
-        let before = gateway.metric("process_resident_memory_bytes").unwrap_or_default();
+        let (door, mut wire) = connect(Way::Plain, &origin, "{ send_timeout: 1s }").await;
+        let before = door.gateway.metric("process_resident_memory_bytes").unwrap_or_default();
         let many = frame(kind, 0, 0, payload).repeat(1000);
         let mut taken = 0;
         while taken < 3000
@@ -253,7 +255,7 @@ async fn answers_that_nobody_reads_do_not_pile_up() {
         {
             taken += 1;
         }
-        let after = gateway.metric("process_resident_memory_bytes").unwrap_or_default();
+        let after = door.gateway.metric("process_resident_memory_bytes").unwrap_or_default();
         assert!(after - before < 64e6, "{row}: {taken} thousand have taken {} MB", (after - before) / 1e6);
     }
 }

@@ -101,6 +101,8 @@ async fn two_thousand_rapid_resets_stop_nobody_else() {
         }
     });
     assert_eq!(goaway(&said), Some(ENHANCE_YOUR_CALM));
+    let counted = "headwall_http2_errors_total{kind=\"connection\",reason=\"enhance_your_calm\"}";
+    assert_eq!(gateway.metric(counted), Some(1.0));
     normal.get("/").send().await.assert_status(200);
     issuer.client(&gateway, HOST).get("/").send().await.assert_status(200);
     assert!(origin.hits() < 1000, "{} requests reached the application", origin.hits());

@@ -94,3 +94,30 @@ async fn a_preface_that_does_not_come_is_not_waited_for() {
     let open = async || gateway.metric("headwall_connections_open").filter(|open| *open == 0.0);
     headwall_testkit::eventually(10, open).await;
 }
+
+/// GOAWAY first names the highest stream there can be, so that no request is lost that was on its way.
+#[tokio::test]
+async fn a_connection_that_has_asked_for_enough_is_ended_and_nothing_is_lost() {
+    let issuer = Issuer::new();
+    let gate = Gate::closed();
+    let origin = Origin::builder().route("/held", gate.then("held")).otherwise("hello").start().await;
+    let gateway = gateway(&issuer, &origin, "max_requests_per_connection: 20").await;
+    let client = issuer.client(&gateway, HOST).http2().keep().await;
+    let held = tokio::spawn(client.get("/held").send());
+    gate.reached(1).await;
+    for _ in 0..19 {
+        client.get("/").send().await.assert_status(200);
+    }
+    // What comes after that is on the way already, or the client knows better.
+    let mut more = 0;
+    while more < 200 && client.get("/").try_send().await.is_ok() {
+        more += 1;
+    }
+    assert!(more < 200, "the connection goes on after {more} requests more");
+    gate.open();
+    held.await.unwrap().assert_status(200);
+    client.closed().await;
+    let clean =
+        gateway.metric("headwall_http2_errors_total{kind=\"connection\",reason=\"enhance_your_calm\"}");
+    assert_eq!(clean, None, "an end without an error is none");
+}

@@ -89,7 +89,8 @@ pub struct Limits {
     /// The most bytes of a request's body, where no `body_limit` says otherwise; the answer is 413. Default: `10m`.
     #[garde(skip)]
     pub max_body_size: Size,
-    /// The most requests on one HTTP/1 connection; the last answer says that it is. Default: `1000`.
+    /// The most requests on one connection. Over HTTP/1 the last answer says that it is the last; over HTTP/2 the client
+    /// is told to open no more, and those that it has opened are answered. Default: `1000`.
     #[garde(range(min = 1))]
     pub max_requests_per_connection: u32,
     /// The most connections at a time of one address, which is an IPv4 address or the /64 of an IPv6 address. No address

@@ -22,7 +22,12 @@ impl RequestLine {
         let Some((b'\r', line)) = line.split_last() else {
             return Err(Refusal::MalformedLineEnding);
         };
-        let rest = line.get(method.len() + 1..).ok_or(Refusal::MalformedRequestLine)?;
+        let rest = match line[method.len()..] {
+            [b' ', ref rest @ ..] => rest,
+            // What may be the end of the line, as long as no more of it has come.
+            [b'\r', ..] => return Err(Refusal::MalformedLineEnding),
+            [..] => return Err(Refusal::MalformedRequestLine),
+        };
         let (space, kinds) = target(rest);
         if kinds & CR != 0 || rest[space..].contains(&b'\r') {
             return Err(Refusal::MalformedLineEnding);
@@ -60,6 +65,8 @@ const CR: u8 = 2;
 const SPACE: u8 = 4;
 const BACKTICK: u8 = 8;
 const QUOTE: u8 = 16;
+/// No ASCII, which browsers send unescaped as UTF-8.
+const WIDE: u8 = 64;
 /// And a byte of a method, wherever it stands.
 const METHOD: u8 = 32;
 
@@ -77,6 +84,7 @@ const KINDS: [u8; 256] = {
             b'`' => BACKTICK,
             b'"' => QUOTE,
             b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => METHOD,
+            0x80.. => WIDE,
             _ => 0,
         };
         byte += 1;
@@ -111,6 +119,10 @@ pub(super) fn method(line: &[u8]) -> Result<&[u8], Refusal> {
 /// Checks the form of the target, and says where in it a host is named.
 fn authority(method: &[u8], target: &[u8], kinds: u8) -> Result<Option<Range<usize>>, Refusal> {
     if target.is_empty() || kinds & ODD != 0 {
+        return Err(Refusal::InvalidTarget);
+    }
+    // Pingora's parser wants it to be text, and would say nothing of what is none.
+    if kinds & WIDE != 0 && std::str::from_utf8(target).is_err() {
         return Err(Refusal::InvalidTarget);
     }
     if kinds & (BACKTICK | QUOTE) != 0 {

@@ -70,6 +70,8 @@ fn what_is_refused_is_refused_as_soon_as_it_is_clear() {
         ("\u{16}\u{3}\u{1}", MalformedRequestLine, "a TLS handshake"),
         ("get /", MalformedRequestLine, "lower case"),
         ("GET / HTTP/1.1\n", MalformedLineEnding, "a bare LF"),
+        ("GET\r/ HTTP/1.1\r\n", MalformedLineEnding, "a bare CR for a space"),
+        ("GET\r\r\n", MalformedLineEnding, "a bare CR behind the method"),
         (
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5,5\r\n",
             InvalidLength,
@@ -79,6 +81,15 @@ fn what_is_refused_is_refused_as_soon_as_it_is_clear() {
     ];
     for (head, refusal, row) in rows {
         assert_eq!(refused(head), Some(refusal), "{row}");
+    }
+}
+
+#[test]
+fn a_target_that_is_no_text_is_refused() {
+    for target in [&b"/\xd9x"[..], b"/?\xff", b"http://a/\xc3", b"/\xed\xa0\x80"] {
+        let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let refusal = check(&head, Rules::default());
+        assert_eq!(refusal, Err(Refusal::InvalidTarget), "{}", target.escape_ascii());
     }
 }
 
@@ -160,6 +171,7 @@ fn any_head() -> impl Strategy<Value = Vec<u8>> {
         Just(&b":"[..]),
         Just(&b"\0"[..]),
         Just(&b"x"[..]),
+        Just(&b"GET /\xd9 HTTP/1.1\r\n"[..]),
         Just(&b"HTTP/1.0\r\n"[..]),
     ];
     let rest = prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());

@@ -29,15 +29,16 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
         }
         None => cx.arrive_from(peer_of(session), secure),
     }
-    let is_last = cx
-        .connection
-        .as_ref()
-        .is_some_and(|connection| connection.count_request() >= settings.max_requests_per_connection);
+    let most = settings.max_requests_per_connection;
+    let is_last = cx.connection.as_ref().filter(|connection| connection.count_request() >= most);
+    if let Some(connection) = is_last {
+        connection.has_enough();
+    }
     // Never switch keep-alive back on: where Pingora has switched it off, framing was in doubt.
     if session.get_keepalive().is_some() {
         // With a connection of ours the stream keeps the time, so Pingora needs no timer: 0 means none.
         let seconds = if cx.connection.is_some() { 0 } else { settings.keepalive_timeout.as_secs().max(1) };
-        session.set_keepalive((!is_last).then_some(seconds));
+        session.set_keepalive(is_last.is_none().then_some(seconds));
     }
     session.set_read_timeout(Some(settings.body_timeout));
     session.set_write_timeout(Some(settings.send_timeout));

@@ -1,0 +1,5 @@
+//! Looks for chunked bodies that are read in two ways.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| headwall_laws::chunks(bytes));
