@@ -18,6 +18,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::BoxError;
+use crate::head::ResponseHead;
 pub(crate) use negotiate::Representation;
 
 /// A reply made here instead of by an upstream.
@@ -78,6 +79,19 @@ impl LocalReply {
     ) -> Self {
         Self { body: Body::Stream(Box::pin(pieces)), ..Self::new(status) }
             .header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// An answer whose head is known as a whole, such as one that an upstream has given before.
+    pub fn of(head: ResponseHead, body: impl Into<Bytes>) -> Self {
+        Self { status: head.status, reason: None, headers: head.headers, body: Body::Full(body.into()) }
+    }
+
+    /// The same with a body that is still on its way. Its length, if the head tells it, has to be right.
+    pub fn streamed(
+        head: ResponseHead,
+        pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { body: Body::Stream(Box::pin(pieces)), ..Self::of(head, Bytes::new()) }
     }
 
     /// A redirect.

@@ -5,6 +5,7 @@
 //! name in the config and therefore metrics.
 
 mod announce;
+mod fetch;
 mod inquiry;
 mod peer;
 mod tls;
@@ -22,6 +23,7 @@ use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
+pub use fetch::{Fetch, Fetched, FetchedBody, Unfetched};
 pub use inquiry::{Inquiry, Unanswered};
 pub(crate) use peer::{Lease, Target};
 pub use peer::{Peer, Protocol};

@@ -75,6 +75,13 @@ pub(super) async fn decide<S: Service>(
         }
         action => action,
     };
+    let action = match (action, cx.shortcut.take()) {
+        (Ok(Action::Forward(forward)), Some(shortcut)) => {
+            let reply = shortcut.reply(&req, &forward, cx).await;
+            reply.map(|reply| reply.map_or(Action::Forward(forward), Action::Reply))
+        }
+        (action, _) => action,
+    };
     *session.req_header_mut() = req.into();
     action.map_err(|source| Error::said_by("service", source))
 }

@@ -109,6 +109,8 @@ fn frame(res: &mut ResponseHead, body: &Body, version: Version) {
     }
     match body {
         Body::Full(bytes) => drop(res.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()))),
+        // Whoever streams may know how much it will be.
+        Body::Stream(_) if res.headers.contains_key(CONTENT_LENGTH) => {}
         Body::Stream(_) if version == Version::HTTP_11 => {
             res.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
