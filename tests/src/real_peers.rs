@@ -1,6 +1,6 @@
 //! Headwall between programs that were not written for it: curl in front, nginx behind.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// nginx with a configuration of the test's, ended when it is dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     _process: Child,
     dir: TempDir,
     port: u16,
@@ -18,6 +18,25 @@ struct Nginx {
 impl Nginx {
     /// Serves the files that `fill` has put into its directory. `None`, said loudly, where there is no nginx.
     async fn serving(fill: impl FnOnce(&Path)) -> Option<Self> {
+        Self::start(fill, "", "").await
+    }
+
+    /// Forwards to an origin, and keeps its answers.
+    pub(crate) async fn caching(origin: SocketAddr) -> Option<Self> {
+        let location = format!(
+            "location / {{
+                 proxy_pass http://{origin}; proxy_http_version 1.1; proxy_set_header Host $host;
+                 proxy_cache answers; proxy_cache_revalidate on; proxy_cache_methods GET HEAD;
+             }}"
+        );
+        Self::start(|_| {}, "proxy_cache_path cache keys_zone=answers:1m;", &location).await
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    async fn start(fill: impl FnOnce(&Path), http: &str, server: &str) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().await.is_err() {
             skip("nginx is not installed");
             return None;
@@ -35,8 +54,10 @@ impl Nginx {
                  access_log {root}/access.log combined;
                  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
                  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-                 server {{ listen 127.0.0.1:{port}; root {root}/files; }}
-             }}"
+                 {http}
+                 server {{ listen 127.0.0.1:{port}; root {root}/files; {server} }}
+             }}",
+            http = http.replace("_path ", &format!("_path {root}/")),
         );
         let conf_path = dir.path().join("nginx.conf");
         std::fs::write(&conf_path, conf).unwrap();

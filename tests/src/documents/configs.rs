@@ -15,10 +15,11 @@ const TOP: [&str; 9] =
     ["workers", "listeners", "client", "limits", "access_log", "admin", "shutdown", "storage", "upstreams"];
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
 const SERVICES: [&str; 6] = ["api", "websocket", "respond", "redirect", "session_token", "canary"];
-const FILTERS: [&str; 13] = [
+const FILTERS: [&str; 14] = [
     "access",
     "api_key",
     "basic_auth",
+    "cache",
     "concurrency_limit",
     "cors",
     "forward_auth",

@@ -1,0 +1,205 @@
+//! Where answers are kept: in memory, within a bound.
+//!
+//! An address has all its answers in one place, one for each selection of headers, so that it is given up, and purged, as a
+//! whole. quick_cache decides what has to go (S3-FIFO), and holds no lock that all workers share.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use headwall_core::BoxError;
+use http::HeaderMap;
+use prometheus::IntCounter;
+use quick_cache::sync::Cache as Map;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use crate::entry::Entry;
+use crate::flights::{Course, Flights};
+use crate::tally::Numbers;
+
+/// The most answers of one address. A client that thinks of headers must not fill the store with one page.
+const VARIANTS: usize = 16;
+/// For how long it is remembered that the answers of an address are not to be kept. In that time its requests go the common
+/// way and do not wait for each other.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// Of how many addresses that is remembered.
+const PASSES: usize = 16_384;
+/// How large a shard has to be, in objects of the largest size: one of them must not push out everything else.
+const OBJECTS_PER_SHARD: usize = 8;
+
+/// Keeps answers.
+pub(crate) struct Store {
+    answers: Map<Arc<str>, Variants, Weigh, DefaultHashBuilder, Count>,
+    passes: Map<Course, Instant>,
+    flights: Arc<Flights>,
+    /// Bytes of answers that are on their way in.
+    incoming: AtomicUsize,
+    memory: usize,
+    largest: usize,
+    numbers: Numbers,
+}
+
+/// The answers of one address.
+type Variants = Arc<[Arc<Entry>]>;
+
+#[derive(Clone)]
+struct Weigh;
+
+/// Counts what had to go.
+#[derive(Clone)]
+struct Count(IntCounter);
+
+/// Bytes of an answer on its way in. Dropping it gives them back.
+pub(crate) struct Held {
+    store: Arc<Store>,
+    bytes: usize,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A store for so many bytes, and objects up to `largest`.
+    pub(crate) fn new(memory: usize, largest: usize, numbers: Numbers) -> Result<Self, BoxError> {
+        let cores = std::thread::available_parallelism().map_or(4, usize::from);
+        let shards = (memory / largest.max(1) / OBJECTS_PER_SHARD).clamp(1, cores * 4);
+        // Rounded down to a power of two, because quick_cache rounds up.
+        let shards = 1 << shards.ilog2();
+        let options = OptionsBuilder::new()
+            .shards(shards)
+            .estimated_items_capacity((memory / 8192).max(64))
+            .weight_capacity(memory as u64)
+            .build()?;
+        let count = Count(numbers.evictions.clone());
+        Ok(Self {
+            answers: Map::with_options(options, Weigh, DefaultHashBuilder::default(), count),
+            passes: Map::new(PASSES),
+            flights: Arc::default(),
+            incoming: AtomicUsize::new(0),
+            memory,
+            largest,
+            numbers,
+        })
+    }
+
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.flights
+    }
+
+    /// The latest answer that is for such a request. `Err` tells whether there are answers for others.
+    pub(crate) fn find(&self, url: &str, route: &str, request: &HeaderMap) -> Result<Arc<Entry>, bool> {
+        let Some(variants) = self.answers.get(url) else { return Err(false) };
+        let fitting = variants.iter().filter(|entry| entry.is_for(route, request));
+        fitting.max_by_key(|entry| entry.freshness.received()).cloned().ok_or(!variants.is_empty())
+    }
+
+    /// Keeps an answer, in place of the one that was there for the same requests.
+    pub(crate) fn keep(&self, url: &Arc<str>, entry: Arc<Entry>) {
+        let mut variants: Vec<_> = self.answers.peek(&**url).map(|old| old.to_vec()).unwrap_or_default();
+        variants.retain(|old| !entry.replaces(old));
+        if variants.len() >= VARIANTS {
+            variants.remove(0);
+        }
+        variants.push(entry);
+        self.put(url, variants);
+    }
+
+    /// Gives up one answer, if it is still there.
+    pub(crate) fn drop_entry(&self, url: &Arc<str>, entry: &Arc<Entry>) {
+        let Some(old) = self.answers.peek(&**url) else { return };
+        self.put(url, old.iter().filter(|kept| !Arc::ptr_eq(kept, entry)).cloned().collect());
+    }
+
+    fn put(&self, url: &Arc<str>, variants: Vec<Arc<Entry>>) {
+        if variants.is_empty() {
+            self.answers.remove(&**url);
+        } else {
+            self.answers.insert(url.clone(), variants.into());
+        }
+        self.show();
+    }
+
+    /// Gives up every address of which `is_meant` says so, and has what is on its way in not be kept. How many there were.
+    pub(crate) fn purge(&self, is_meant: impl Fn(&str) -> bool) -> usize {
+        self.flights.void(&is_meant);
+        let before = self.answers.len();
+        self.answers.retain(|url, _| !is_meant(url));
+        self.show();
+        before.saturating_sub(self.answers.len())
+    }
+
+    /// Gives up one address (RFC 9111, 4.4).
+    pub(crate) fn invalidate(&self, url: &str) -> bool {
+        self.flights.void(|other| other == url);
+        let was_kept = self.answers.remove(url).is_some();
+        self.show();
+        was_kept
+    }
+
+    fn show(&self) {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.numbers.bytes.set(signed(self.answers.weight()));
+        self.numbers.entries.set(signed(self.answers.len() as u64));
+    }
+
+    /// How many addresses there are, and how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.answers.len(), self.answers.weight())
+    }
+
+    /// Remembers that such answers are not to be kept.
+    pub(crate) fn pass(&self, course: Course) {
+        self.passes.insert(course, Instant::now() + REMEMBERED);
+    }
+
+    /// Whether that is remembered.
+    pub(crate) fn passes(&self, course: &Course, now: Instant) -> bool {
+        self.passes.get(course).is_some_and(|until| now < until)
+    }
+
+    /// Whether an object may be so large.
+    pub(crate) fn takes(&self, bytes: usize) -> bool {
+        bytes <= self.largest
+    }
+
+    /// Begins to take something in.
+    pub(crate) fn hold(self: &Arc<Self>) -> Held {
+        Held { store: self.clone(), bytes: 0 }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Asks for so many more bytes. What is on its way in may be a quarter of what is kept, and one object at least.
+    pub(crate) fn more(&mut self, bytes: usize) -> bool {
+        let limit = (self.store.memory / 4).max(self.store.largest);
+        let before = self.store.incoming.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        before + bytes <= limit
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.store.incoming.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+// === impl Weigh ===
+
+impl Weighter<Arc<str>, Variants> for Weigh {
+    fn weight(&self, url: &Arc<str>, variants: &Variants) -> u64 {
+        (url.len() + 256 + variants.iter().map(|entry| entry.size()).sum::<usize>()) as u64
+    }
+}
+
+// === impl Count ===
+
+impl<K: Hash, V> Lifecycle<K, V> for Count {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: K, _: V) {
+        self.0.inc();
+    }
+}
