@@ -13,7 +13,8 @@ use crate::head::RequestHead;
 use crate::service::Forward;
 use crate::{BoxError, Context, LocalReply};
 
-/// Answers in an upstream's stead. A filter offers one with [`Context::offer`].
+/// Answers in an upstream's stead. A filter offers one with [`Context::offer`]. It is not asked on a route with a filter that
+/// sees bodies of requests: that one decides later, and may refuse a request for having none.
 #[async_trait]
 pub trait Shortcut: Send + Sync + 'static {
     /// The request is about to be forwarded, as it stands. `None` lets it go its way; an answer passes the response filters

@@ -16,7 +16,7 @@ use http::header::CONTENT_LENGTH;
 use tokio::sync::mpsc;
 
 use crate::entry::Entry;
-use crate::flights::Lead;
+use crate::flights::{Landing, Lead};
 use crate::storable::Storable;
 use crate::store::{Held, Store};
 
@@ -155,6 +155,6 @@ impl Keeping {
         }
         let (url, route) = (lead.course().url.clone(), lead.course().route.clone());
         store.keep(&url, Entry::new(&head, body.into(), &storable, &request, route).into());
-        lead.land();
+        lead.land(Landing::Kept);
     }
 }

@@ -10,7 +10,7 @@ use headwall_core::matching::normalise;
 use headwall_core::upstream::Fetch;
 use headwall_core::{BoxError, Context, Filter, Flow, Phases, RequestHead, ResponseHead, async_trait};
 use http::Method;
-use http::header::{CONTENT_LOCATION, HOST, LOCATION};
+use http::header::{CONTENT_LOCATION, HOST, LOCATION, UPGRADE};
 
 use crate::status::Told;
 use crate::storable::Terms;
@@ -49,6 +49,8 @@ impl Filter for CacheFilter {
 
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
         match req.method {
+            // A WebSocket's handshake.
+            Method::GET if req.headers.contains_key(UPGRADE) => {}
             Method::GET | Method::HEAD if question::is_plain(&req.headers) => {
                 let url = self.0.address(req, cx).into();
                 let is_personal = credentials::are_shown(&req.headers, cx);

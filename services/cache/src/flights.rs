@@ -45,6 +45,8 @@ pub(crate) enum Landing {
     Kept,
     /// It is not.
     NotKept,
+    /// There is none, and what is kept may be given though it is no longer good.
+    InVain,
 }
 
 /// What somebody does who finds nothing.
@@ -119,9 +121,9 @@ impl Lead {
         !self.is_void.load(Ordering::SeqCst)
     }
 
-    /// The answer is in the store.
-    pub(crate) fn land(self) {
-        self.landing.send_replace(Landing::Kept);
+    /// Tells those who wait.
+    pub(crate) fn land(self, landing: Landing) {
+        self.landing.send_replace(landing);
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
         let first = lead(&flights, "a");
         let (one, two) = (follow(&flights, "a"), follow(&flights, "a"));
         drop(lead(&flights, "b"));
-        first.land();
+        first.land(Landing::Kept);
         assert_eq!((one.landing().await, two.landing().await), (Landing::Kept, Landing::Kept));
         let again = lead(&flights, "a");
         let wait = follow(&flights, "a");

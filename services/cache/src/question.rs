@@ -2,8 +2,8 @@
 
 use headwall_core::RequestHead;
 use http::header::{
-    ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-    LAST_MODIFIED, RANGE,
+    CONTENT_LENGTH, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Method};
 
@@ -48,13 +48,12 @@ pub(crate) fn still(req: &RequestHead, entry: &Entry) -> RequestHead {
 
 /// Whether a request can be answered from what is kept: it has no body, and it asks for no more than an answer.
 pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
-    const MORE: [HeaderName; 4] = [
-        HeaderName::from_static("transfer-encoding"),
-        HeaderName::from_static("upgrade"),
+    const MORE: [HeaderName; 3] = [
+        TRANSFER_ENCODING,
         // Only the server itself can tell (RFC 9111, 4.3.2).
         IF_MATCH,
         IF_UNMODIFIED_SINCE,
     ];
-    let has_body = headers.get(http::header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let has_body = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     !has_body && !MORE.iter().any(|name| headers.contains_key(name))
 }

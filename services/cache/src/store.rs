@@ -101,6 +101,11 @@ impl Store {
             variants.remove(0);
         }
         variants.push(entry);
+        // One address that is larger than its shard would not be kept at all.
+        let room = self.answers.shard_capacity() / 2;
+        while variants.len() > 1 && weight(url, &variants) > room {
+            variants.remove(0);
+        }
         self.put(url, variants);
     }
 
@@ -190,8 +195,12 @@ impl Drop for Held {
 
 impl Weighter<Arc<str>, Variants> for Weigh {
     fn weight(&self, url: &Arc<str>, variants: &Variants) -> u64 {
-        (url.len() + 256 + variants.iter().map(|entry| entry.size()).sum::<usize>()) as u64
+        weight(url, variants)
     }
+}
+
+fn weight(url: &str, variants: &[Arc<Entry>]) -> u64 {
+    (url.len() + 256 + variants.iter().map(|entry| entry.size()).sum::<usize>()) as u64
 }
 
 // === impl Count ===
@@ -201,5 +210,93 @@ impl<K: Hash, V> Lifecycle<K, V> for Count {
 
     fn on_evict(&self, (): &mut (), _: K, _: V) {
         self.0.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwall_core::Metrics;
+    use http::{HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::freshness::Timing;
+    use crate::storable::{Terms, judge};
+
+    const MEMORY: usize = 1 << 20;
+    const LARGEST: usize = 64 << 10;
+
+    fn store() -> Arc<Store> {
+        let metrics = Metrics::new().unwrap();
+        let gauge = |name: &str| metrics.gauges(name, "x", &[]).unwrap().with_label_values::<&str>(&[]);
+        let evictions = metrics.counters("test_evictions", "x", &[]).unwrap().with_label_values::<&str>(&[]);
+        let numbers = Numbers { bytes: gauge("test_bytes"), entries: gauge("test_entries"), evictions };
+        Arc::new(Store::new(MEMORY, LARGEST, numbers).unwrap())
+    }
+
+    /// An answer of so many bytes, for requests that say this in `x-tenant`.
+    fn entry(bytes: usize, tenant: &str) -> (Arc<Entry>, HeaderMap) {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.headers.insert("cache-control", HeaderValue::from_static("max-age=60"));
+        let terms = Terms { key_headers: vec!["x-tenant".parse().unwrap()], ..Terms::default() };
+        let storable = judge(StatusCode::OK, &head.headers, false, &terms, &Timing::begin().end()).unwrap();
+        let request = HeaderMap::from_iter([("x-tenant".parse().unwrap(), tenant.parse().unwrap())]);
+        (Arc::new(Entry::new(&head, vec![b'x'; bytes].into(), &storable, &request, "r".into())), request)
+    }
+
+    #[test]
+    fn what_is_kept_never_takes_more_than_it_may() {
+        let store = store();
+        for index in 0..500 {
+            let url: Arc<str> = format!("http://a/{}", index % 100).into();
+            store.keep(&url, entry(index * 97 % LARGEST, &(index % 7).to_string()).0);
+            let (_, bytes) = store.size();
+            assert!(bytes <= MEMORY as u64, "{bytes} after {index}");
+        }
+        let (entries, bytes) = store.size();
+        assert!(entries > 4 && bytes > MEMORY as u64 / 2, "and it is used: {entries}, {bytes}");
+    }
+
+    #[test]
+    fn an_address_has_one_answer_for_a_selection_and_not_too_many() {
+        let store = store();
+        let url: Arc<str> = "http://a/".into();
+        let (first, request) = entry(1, "a");
+        store.keep(&url, first);
+        let (second, _) = entry(2, "a");
+        store.keep(&url, second);
+        assert_eq!(
+            store.find(&url, "r", &request).unwrap().body.len(),
+            2,
+            "the second has replaced the first"
+        );
+        assert!(matches!(store.find(&url, "r", &HeaderMap::new()), Err(true)), "not for others");
+        assert!(matches!(store.find(&url, "s", &request), Err(true)), "not on another route");
+        assert!(matches!(store.find("http://b/", "r", &request), Err(false)), "not for another address");
+        for tenant in 0..40 {
+            store.keep(&url, entry(1, &tenant.to_string()).0);
+        }
+        assert_eq!(store.answers.get(&*url).unwrap().len(), VARIANTS);
+        // Large ones push out others of the same address, and never themselves.
+        for tenant in 0..40 {
+            let (large, request) = entry(LARGEST, &tenant.to_string());
+            store.keep(&url, large);
+            assert!(store.find(&url, "r", &request).is_ok(), "{tenant}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_its_way_in_is_bounded_and_given_back() {
+        let store = store();
+        let mut held = Vec::new();
+        while held.len() < 100 {
+            let mut one = store.hold();
+            if !one.more(LARGEST) {
+                break;
+            }
+            held.push(one);
+        }
+        assert_eq!(held.len(), MEMORY / 4 / LARGEST);
+        drop(held);
+        assert_eq!(store.incoming.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,6 +1,11 @@
 //! What is kept for one host, scheme or client is not given to another.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwall::{BoxError, Build, Context, Filter, Flow, LocalReply, Module, Phases, Server, async_trait};
 use headwall_testkit::{Gateway, Origin, Response, Seen};
+use http::StatusCode;
 
 use super::{Stage, obedient, one_route, status_of, told};
 
@@ -147,4 +152,42 @@ async fn routes_do_not_answer_for_each_other() {
         gateway.client().get("/").header("x-beta", "1").send().await.assert_text("two");
     }
     assert_eq!((one.hits(), two.hits()), (1, 1));
+}
+
+/// Refuses what has no body.
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, garde::Validate)]
+#[serde(deny_unknown_fields)]
+struct Picky {}
+
+impl Module for Picky {
+    type Makes = dyn Filter;
+
+    fn build(&self, _: &mut Build<'_>) -> Result<Arc<dyn Filter>, BoxError> {
+        Ok(Arc::new(Self {}))
+    }
+}
+
+#[async_trait]
+impl Filter for Picky {
+    fn phases(&self) -> Phases {
+        Phases::REQUEST_BODY
+    }
+
+    fn request_body(&self, piece: &mut Option<Bytes>, end: bool, _: &mut Context) -> Result<Flow, BoxError> {
+        let is_empty = end && piece.as_ref().is_none_or(Bytes::is_empty);
+        let refusal = LocalReply::error(StatusCode::FORBIDDEN, "test_refused");
+        Ok(if is_empty { Flow::Reply(refusal) } else { Flow::Continue })
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_sees_bodies_has_the_last_word() {
+    let origin = obedient().await;
+    let config = guarded("{ cache: { ttl: 1m } }, { picky: {} }");
+    let gateway = Gateway::config(&config).variable("APP", origin.address());
+    let gateway = gateway.server(Server::new().filter::<Picky>("picky")).start().await;
+    for row in ["first", "second"] {
+        let reply = gateway.client().get("/").send().await;
+        assert_eq!(reply.status, 403, "{row}: nothing is fetched or given without its leave");
+    }
 }

@@ -153,3 +153,40 @@ async fn a_new_answer_takes_the_place_of_the_old_one() {
     let reply = told(stage.client().get("/gone"), &[("status", "503")]).send().await;
     reply.assert_status(503);
 }
+
+#[tokio::test]
+async fn those_who_wait_for_a_confirmation_share_it() {
+    let gate = Gate::closed();
+    gate.open();
+    let answer = |seen: Seen| async move {
+        let status = match (seen.path(), seen.header("if-none-match")) {
+            ("/down", Some(_)) => 503,
+            (_, Some(_)) => 304,
+            (_, None) => 200,
+        };
+        let response = if status == 200 { Response::text("kept") } else { Response::new(status) };
+        let may = if seen.header("if-none-match").is_some() {
+            "max-age=60"
+        } else {
+            "max-age=0, stale-if-error=60"
+        };
+        response.header("etag", "\"a\"").header("cache-control", may)
+    };
+    let origin = Origin::builder().otherwise(gate.then(answer)).start().await;
+    let stage = Stage::of(origin, &one_route("{ wait: 1m }")).await;
+    for path in ["/up", "/down"] {
+        stage.client().get(path).send().await.assert_text("kept");
+        gate.close();
+        let arrivals = stage.origin.hits() + 1;
+        let asking: Vec<_> = (0..20).map(|_| tokio::spawn(stage.client().get(path).send())).collect();
+        gate.reached(arrivals).await;
+        gate.open();
+        for reply in asking {
+            reply.await.unwrap().assert_status(200).assert_text("kept");
+        }
+        assert_eq!(stage.origin.hits_of(path), 2, "{path}");
+    }
+    let up =
+        stage.gateway.metric("headwall_upstream_requests_total{outcome=\"server_error\",upstream=\"app\"}");
+    assert_eq!(up, Some(1.0), "the upstream's failure is seen, though no client did");
+}

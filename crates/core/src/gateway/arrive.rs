@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 use super::{Exchange, Settings, UnderscoreHeaders, exchange};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
-use crate::{Action, Error, LocalReply, Service, front};
+use crate::{Action, Context, Error, LocalReply, Phases, Service, front};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -76,7 +76,8 @@ pub(super) async fn decide<S: Service>(
         action => action,
     };
     let action = match (action, cx.shortcut.take()) {
-        (Ok(Action::Forward(forward)), Some(shortcut)) => {
+        // A filter that sees bodies may refuse a request by its body, and by its having none: it has the last word.
+        (Ok(Action::Forward(forward)), Some(shortcut)) if !sees_body(cx) => {
             let reply = shortcut.reply(&req, &forward, cx).await;
             reply.map(|reply| reply.map_or(Action::Forward(forward), Action::Reply))
         }
@@ -84,6 +85,10 @@ pub(super) async fn decide<S: Service>(
     };
     *session.req_header_mut() = req.into();
     action.map_err(|source| Error::said_by("service", source))
+}
+
+fn sees_body(cx: &Context) -> bool {
+    cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY))
 }
 
 /// How long the body is, as far as the head says so. A chunked one is counted on its way.

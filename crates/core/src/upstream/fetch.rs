@@ -156,10 +156,11 @@ impl Fetch {
         if !reused {
             cx.attempts.connect = Some(trial.since.elapsed());
         }
-        let mut req = req.clone();
-        if matches!(session, HttpSession::H2(_)) {
-            for_http2(&mut req, peer.is_tls());
-        }
+        let req = match session {
+            HttpSession::H2(_) => for_http2(req.clone(), peer.is_tls())
+                .ok_or(Broken { failure: Failure::InvalidRequest, is_unnoticed: false })?,
+            HttpSession::H1(_) | HttpSession::Custom(()) => req.clone(),
+        };
         session.set_read_timeout(Some(timeouts.first_byte.as_std()));
         session.set_write_timeout(Some(timeouts.send.as_std()));
         let asked = async {
@@ -309,12 +310,13 @@ fn outgoing(req: &RequestHead, cx: &Context) -> RequestHead {
     req
 }
 
-/// Tells host and scheme in the target, as HTTP/2 does (RFC 9113, 8.3.1).
-fn for_http2(req: &mut RequestHead, is_tls: bool) {
-    req.version = Version::HTTP_2;
-    let Some(host) = req.headers.remove(HOST) else { return };
+/// Tells host and scheme in the target, as HTTP/2 does (RFC 9113, 8.3.1). `None` without a host that can be told.
+fn for_http2(mut req: RequestHead, is_tls: bool) -> Option<RequestHead> {
+    let host = req.headers.remove(HOST)?;
     let mut parts = std::mem::take(&mut req.uri).into_parts();
-    parts.authority = host.as_bytes().try_into().ok();
-    parts.scheme = parts.authority.is_some().then(|| if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
-    req.uri = Uri::from_parts(parts).unwrap_or_default();
+    parts.authority = Some(host.as_bytes().try_into().ok()?);
+    parts.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+    req.uri = Uri::from_parts(parts).ok()?;
+    req.version = Version::HTTP_2;
+    Some(req)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::StreamExt;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead, ResponseHead};
 use http::header::{CONTENT_LENGTH, ETAG};
@@ -13,11 +14,14 @@ use super::lookup::outgoing;
 use crate::conditional::same_tag;
 use crate::entry::Entry;
 use crate::fill::{self, Keeping};
-use crate::flights::Lead;
+use crate::flights::{Landing, Lead};
 use crate::freshness::Timing;
 use crate::serve;
 use crate::status::{Fetch, Told};
 use crate::storable::{Storable, judge};
+
+/// How much of a body is read that nobody wants.
+const UNWANTED: usize = 64 * 1024;
 
 /// Fetches an answer, or has the one that is kept confirmed.
 pub(super) struct Errand {
@@ -96,11 +100,15 @@ impl Errand {
             let fetched = match (fetched, self.entry_in_need(timing.answered)) {
                 (Err(Unfetched::Failed(error)), Some(entry)) => {
                     log::debug!("a stale answer is given: {error}");
+                    self.lead.land(Landing::InVain);
                     return Ok(Back::InVain(entry, None));
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(fetched), Some(entry)) if fetched.head.status.is_server_error() => {
-                    return Ok(Back::InVain(entry, Some(fetched.head.status)));
+                    let status = fetched.head.status;
+                    tokio::spawn(read_off(fetched));
+                    self.lead.land(Landing::InVain);
+                    return Ok(Back::InVain(entry, Some(status)));
                 }
                 (Ok(fetched), _) => fetched,
             };
@@ -112,6 +120,7 @@ impl Errand {
             }
             if let Some(entry) = self.confirmed(&entry, &fetched.head.headers, &timing) {
                 read_off(fetched).await;
+                self.lead.land(Landing::Kept);
                 return Ok(Back::Confirmed(entry));
             }
             // It speaks of another answer (RFC 9111, 4.3.3): the one that is kept is of no use.
@@ -196,9 +205,13 @@ fn storable(
     judge(head.status, &head.headers, lead.course().is_personal, &caching.terms, timing)
 }
 
-/// Reads the body that a 304 does not have, so that its connection is kept.
+/// Reads a body that nobody wants, so that its connection is kept and its attempt is told to have ended well.
 async fn read_off(fetched: Fetched) {
-    use futures_util::StreamExt as _;
-    let mut body = fetched.body;
-    while let Some(Ok(_)) = body.next().await {}
+    let (mut body, mut length) = (fetched.body, 0);
+    while let Some(Ok(piece)) = body.next().await {
+        length += piece.len();
+        if length > UNWANTED {
+            break;
+        }
+    }
 }

@@ -95,10 +95,14 @@ impl Shortcut for Lookup {
                     let errand = Errand { caching: caching.clone(), lead, entry };
                     return errand.go(req, forward, varies, cx).await.map(Some);
                 }
-                Part::Follow(wait) => match wait.landing().await {
-                    Landing::Kept => {}
-                    Landing::NotKept => return Ok(self.bypass("not-kept", cx)),
-                    Landing::Aloft => return Ok(self.bypass("late", cx)),
+                Part::Follow(wait) => match (wait.landing().await, entry) {
+                    (Landing::Kept, _) => {}
+                    (Landing::InVain, Some(entry)) => {
+                        caching.tell(Told::Stale(None), cx);
+                        return Ok(Some(serve::from_entry(&entry, req, Instant::now())));
+                    }
+                    (Landing::NotKept | Landing::InVain, _) => return Ok(self.bypass("not-kept", cx)),
+                    (Landing::Aloft, _) => return Ok(self.bypass("late", cx)),
                 },
             }
         }
