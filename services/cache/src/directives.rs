@@ -218,7 +218,8 @@ mod tests {
             let whole = read(&[&line]);
             // What forbids keeping is found wherever it stands outside of quotes.
             if !line.contains(['"', '\\']) {
-                prop_assert!(read(&[&format!("{line}, no-store")]).no_store);
+                let forbidden = read(&[&format!("{line}, no-store")]);
+                prop_assert!(forbidden.no_store);
                 prop_assert_eq!(read(&[&line, "x"]), whole);
             }
         }
