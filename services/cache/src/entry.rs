@@ -24,8 +24,8 @@ pub(crate) struct Entry {
     pub(crate) body: Bytes,
     pub(crate) freshness: Freshness,
     pub(crate) rules: Rules,
-    route: Arc<str>,
-    selection: Selection,
+    pub(crate) route: Arc<str>,
+    pub(crate) selection: Selection,
 }
 
 // === impl Entry ===

@@ -155,6 +155,9 @@ impl Keeping {
         }
         let (url, route) = (lead.course().url.clone(), lead.course().route.clone());
         store.keep(&url, Entry::new(&head, body.into(), &storable, &request, route).into());
+        if !lead.is_good() {
+            store.invalidate(&url);
+        }
         lead.land(Landing::Kept);
     }
 }

@@ -12,6 +12,7 @@
 mod conditional;
 mod credentials;
 mod directives;
+mod disk;
 mod entry;
 mod fill;
 mod filter;

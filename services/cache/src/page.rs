@@ -111,7 +111,11 @@ impl Service for Page {
             Method::GET | Method::HEAD => {
                 let shown = self.0.all().into_iter().map(|(place, caching)| {
                     let (entries, bytes) = caching.store.size();
-                    json!({ "place": place, "entries": entries, "bytes": bytes })
+                    let mut shown = json!({ "place": place, "entries": entries, "bytes": bytes });
+                    if let Some((entries, bytes)) = caching.store.size_on_disk() {
+                        shown["disk"] = json!({ "entries": entries, "bytes": bytes });
+                    }
+                    shown
                 });
                 LocalReply::json(StatusCode::OK, json!(shown.collect::<Vec<_>>()).to_string())
             }

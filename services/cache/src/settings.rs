@@ -1,5 +1,6 @@
 //! What is written about a cache, and how it is built.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use garde::Validate;
@@ -10,6 +11,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::filter::{CacheFilter, Caching};
 use crate::page::{Caches, Page};
 use crate::storable::Terms;
@@ -26,6 +28,9 @@ pub struct Cache {
     /// How much memory the answers take. Default: `64m`.
     #[garde(skip)]
     pub memory: Size,
+    /// Where answers go for which there is no more room in memory. Default: they are given up.
+    #[garde(skip)]
+    pub disk: Option<DiskSettings>,
     /// The largest body that is kept. Default: `1m`.
     #[garde(skip)]
     pub max_object: Size,
@@ -65,10 +70,22 @@ pub struct Cache {
     pub cache_status: bool,
 }
 
+/// A directory for answers.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CacheDisk")]
+pub struct DiskSettings {
+    /// The directory. It is made if it is not there. What is in it besides is left alone.
+    pub path: PathBuf,
+    /// How many bytes the files take.
+    pub size: Size,
+}
+
 impl Default for Cache {
     fn default() -> Self {
         Self {
             memory: Size::from_mib(64),
+            disk: None,
             max_object: Size::from_mib(1),
             ttl: None,
             stale_while_revalidate: Duration::ZERO,
@@ -97,6 +114,10 @@ impl Module for Cache {
             )
             .into());
         }
+        if let Some(disk) = self.disk.as_ref().filter(|disk| disk.size < self.memory) {
+            let (disk, memory) = (disk.size, self.memory);
+            return Err(format!("`disk.size` is {disk}, which is less than `memory`, {memory}").into());
+        }
         let terms = Terms {
             ttl: self.ttl.map(Duration::as_std),
             ignore_credentials: self.ignore_credentials,
@@ -113,9 +134,15 @@ impl Module for Cache {
             self.ignore_set_cookie,
             self.ttl,
         );
-        let key = format!("{} {memory} {largest} {kept:?}", cx.place());
+        let key = format!("{} {memory} {largest} {kept:?} {:?}", cx.place(), self.disk);
         let numbers = Numbers::new(cx)?;
-        let store = cx.shared(&key, || Store::new(memory, largest, numbers))?;
+        let store = cx.shared(&key, || {
+            let disk = |DiskSettings { path, size }: &DiskSettings| {
+                Disk::new(path, size.bytes(), memory, numbers.evictions.clone(), numbers.disk_bytes.clone())
+            };
+            let disk = self.disk.as_ref().map(disk).transpose()?;
+            Store::new(memory, largest, disk, numbers)
+        })?;
         let caching = Arc::new(Caching {
             store,
             fetch: Fetch::clone(&*cx.shared("fetch", || Ok(Fetch::new()))?),

@@ -1,9 +1,8 @@
-//! Where answers are kept: in memory, within a bound.
+//! Where answers are kept: in memory, within a bound, and behind it on a disk, if the config says so.
 //!
 //! An address has all its answers in one place, one for each selection of headers, so that it is given up, and purged, as a
 //! whole. quick_cache decides what has to go (S3-FIFO), and holds no lock that all workers share.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use prometheus::IntCounter;
 use quick_cache::sync::Cache as Map;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use crate::disk::Disk;
 use crate::entry::Entry;
 use crate::flights::{Course, Flights};
 use crate::tally::Numbers;
@@ -37,18 +37,22 @@ pub(crate) struct Store {
     incoming: AtomicUsize,
     memory: usize,
     largest: usize,
+    disk: Option<Arc<Disk>>,
     numbers: Numbers,
 }
 
 /// The answers of one address.
-type Variants = Arc<[Arc<Entry>]>;
+pub(crate) type Variants = Arc<[Arc<Entry>]>;
 
 #[derive(Clone)]
 struct Weigh;
 
-/// Counts what had to go.
+/// Has what had to go written to the disk, or counts it.
 #[derive(Clone)]
-struct Count(IntCounter);
+struct Count {
+    evictions: IntCounter,
+    disk: Option<Arc<Disk>>,
+}
 
 /// Bytes of an answer on its way in. Dropping it gives them back.
 pub(crate) struct Held {
@@ -59,8 +63,13 @@ pub(crate) struct Held {
 // === impl Store ===
 
 impl Store {
-    /// A store for so many bytes, and objects up to `largest`.
-    pub(crate) fn new(memory: usize, largest: usize, numbers: Numbers) -> Result<Self, BoxError> {
+    /// A store for so many bytes of memory, and objects up to `largest`.
+    pub(crate) fn new(
+        memory: usize,
+        largest: usize,
+        disk: Option<Arc<Disk>>,
+        numbers: Numbers,
+    ) -> Result<Self, BoxError> {
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         let shards = (memory / largest.max(1) / OBJECTS_PER_SHARD).clamp(1, cores * 4);
         // Rounded down to a power of two, because quick_cache rounds up.
@@ -70,7 +79,7 @@ impl Store {
             .estimated_items_capacity((memory / 8192).max(64))
             .weight_capacity(memory as u64)
             .build()?;
-        let count = Count(numbers.evictions.clone());
+        let count = Count { evictions: numbers.evictions.clone(), disk: disk.clone() };
         Ok(Self {
             answers: Map::with_options(options, Weigh, DefaultHashBuilder::default(), count),
             passes: Map::new(PASSES),
@@ -78,6 +87,7 @@ impl Store {
             incoming: AtomicUsize::new(0),
             memory,
             largest,
+            disk,
             numbers,
         })
     }
@@ -129,8 +139,10 @@ impl Store {
         self.flights.void(&is_meant);
         let before = self.answers.len();
         self.answers.retain(|url, _| !is_meant(url));
+        let purged = before.saturating_sub(self.answers.len());
         self.show();
-        before.saturating_sub(self.answers.len())
+        // Memory first: what it has given up before this is not written any more.
+        purged + self.disk.as_ref().map_or(0, |disk| disk.purge(&is_meant))
     }
 
     /// Gives up one address (RFC 9111, 4.4).
@@ -138,13 +150,34 @@ impl Store {
         self.flights.void(|other| other == url);
         let was_kept = self.answers.remove(url).is_some();
         self.show();
-        was_kept
+        let was_on_disk = self.disk.as_ref().is_some_and(|disk| disk.invalidate(url));
+        was_kept || was_on_disk
     }
 
     fn show(&self) {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.numbers.bytes.set(signed(self.answers.weight()));
         self.numbers.entries.set(signed(self.answers.len() as u64));
+    }
+
+    /// Takes an address back from the disk. Whether there was something.
+    pub(crate) async fn recall(&self, url: &Arc<str>) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        let Some((variants, purges)) = disk.take(url).await else { return false };
+        // Somebody may have fetched it meanwhile, or purged it.
+        if !self.answers.contains_key(&**url) {
+            self.put(url, variants);
+        }
+        if !disk.is_unpurged_since(purges) {
+            self.answers.remove(&**url);
+            return false;
+        }
+        true
+    }
+
+    /// What is on the disk, if there is one.
+    pub(crate) fn size_on_disk(&self) -> Option<(usize, u64)> {
+        self.disk.as_ref().map(|disk| disk.size())
     }
 
     /// How many addresses there are, and how many bytes they take.
@@ -199,22 +232,24 @@ impl Weighter<Arc<str>, Variants> for Weigh {
     }
 }
 
-fn weight(url: &str, variants: &[Arc<Entry>]) -> u64 {
+pub(crate) fn weight(url: &str, variants: &[Arc<Entry>]) -> u64 {
     (url.len() + 256 + variants.iter().map(|entry| entry.size()).sum::<usize>()) as u64
 }
 
 // === impl Count ===
 
-impl<K: Hash, V> Lifecycle<K, V> for Count {
+impl Lifecycle<Arc<str>, Variants> for Count {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: K, _: V) {
-        self.0.inc();
+    fn on_evict(&self, (): &mut (), url: Arc<str>, variants: Variants) {
+        if !self.disk.as_ref().is_some_and(|disk| disk.write(url, variants)) {
+            self.evictions.inc();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use headwall_core::Metrics;
     use http::{HeaderValue, StatusCode};
 
@@ -229,12 +264,17 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let gauge = |name: &str| metrics.gauges(name, "x", &[]).unwrap().with_label_values::<&str>(&[]);
         let evictions = metrics.counters("test_evictions", "x", &[]).unwrap().with_label_values::<&str>(&[]);
-        let numbers = Numbers { bytes: gauge("test_bytes"), entries: gauge("test_entries"), evictions };
-        Arc::new(Store::new(MEMORY, LARGEST, numbers).unwrap())
+        let numbers = Numbers {
+            bytes: gauge("test_bytes"),
+            entries: gauge("test_entries"),
+            disk_bytes: gauge("test_disk"),
+            evictions,
+        };
+        Arc::new(Store::new(MEMORY, LARGEST, None, numbers).unwrap())
     }
 
     /// An answer of so many bytes, for requests that say this in `x-tenant`.
-    fn entry(bytes: usize, tenant: &str) -> (Arc<Entry>, HeaderMap) {
+    pub(crate) fn entry(bytes: usize, tenant: &str) -> (Arc<Entry>, HeaderMap) {
         let (mut head, ()) = http::Response::new(()).into_parts();
         head.headers.insert("cache-control", HeaderValue::from_static("max-age=60"));
         let terms = Terms { key_headers: vec!["x-tenant".parse().unwrap()], ..Terms::default() };

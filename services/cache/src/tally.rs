@@ -15,6 +15,7 @@ pub(crate) struct Numbers {
     pub(crate) bytes: IntGauge,
     pub(crate) entries: IntGauge,
     pub(crate) evictions: IntCounter,
+    pub(crate) disk_bytes: IntGauge,
 }
 
 impl Tally {
@@ -49,11 +50,14 @@ impl Numbers {
             "Addresses that were given up because there was no room.",
             &["place"],
         )?;
+        let disk =
+            metrics.gauges("headwall_cache_disk_bytes", "Bytes of files that a cache has.", &["place"])?;
         let place = &[cx.place()];
         Ok(Self {
             bytes: bytes.with_label_values(place),
             entries: entries.with_label_values(place),
             evictions: evictions.with_label_values(place),
+            disk_bytes: disk.with_label_values(place),
         })
     }
 }

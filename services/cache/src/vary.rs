@@ -14,7 +14,10 @@ pub(crate) enum Vary {
 
 /// The headers of the request that an answer was chosen for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection(Box<[(HeaderName, Option<Box<[u8]>>)]>);
+pub(crate) struct Selection(pub(crate) Box<[Said]>);
+
+/// A header, and what it says, if it is there.
+pub(crate) type Said = (HeaderName, Option<Box<[u8]>>);
 
 // === impl Vary ===
 
@@ -56,9 +59,8 @@ impl Selection {
 
     /// How much memory it takes.
     pub(crate) fn size(&self) -> usize {
-        let one = |(name, value): &(HeaderName, Option<Box<[u8]>>)| {
-            64 + name.as_str().len() + value.as_ref().map_or(0, |value| value.len())
-        };
+        let one =
+            |(name, value): &Said| 64 + name.as_str().len() + value.as_ref().map_or(0, |value| value.len());
         self.0.iter().map(one).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! Parts, heads, confirmations and sizes of what is kept.
 
-use headwall_testkit::{Origin, Response, Seen, eventually};
+use headwall_testkit::{Gateway, Origin, Response, Seen, eventually};
 
 use super::{Lines, Stage, obedient, one_route, status_of};
 
@@ -148,6 +148,46 @@ async fn memory_is_bounded() {
     }
     let bytes = varied.gateway.metric("headwall_cache_bytes{place=\"app/page\"}").unwrap_or_default();
     assert!(bytes < 40_000.0, "16 answers at the most: {bytes}");
+}
+
+#[tokio::test]
+async fn what_memory_has_no_room_for_is_found_on_the_disk() {
+    let answer = |seen: Seen| async move {
+        Response::text(seen.path().repeat(20_000)).header("cache-control", "max-age=60").header("etag", TAG)
+    };
+    let origin = Origin::builder().otherwise(answer).start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = "{ memory: 2m, max_object: 64k, disk: { path: \"${DIR}\", size: 64m } }";
+    let gateway = Gateway::config(&one_route(cache)).variable("APP", origin.address());
+    let gateway = gateway.variable("DIR", dir.path().join("answers").display()).start().await;
+    let stage = Stage { origin, gateway };
+    let client = stage.client().keep().await;
+    // A disk that is behind is left in peace, so it may take more than one round.
+    eventually(10, async || {
+        let mut hits = 0;
+        for index in 10..90 {
+            let path = format!("/{index}");
+            let reply = client.get(&path).send().await;
+            assert!(reply.text() == path.repeat(20_000), "{path}: it is that page's");
+            hits += usize::from(status_of(&reply) == "hit");
+        }
+        // Memory has room for 34.
+        (hits > 60).then_some(())
+    })
+    .await;
+    let part = client.get("/10").header("range", "bytes=0-2").send().await;
+    part.assert_status(206).assert_text("/10");
+    let caches = stage.gateway.admin("/cache").await.json();
+    assert!(caches[0]["disk"]["bytes"].as_u64().unwrap() > 1 << 20, "{caches}");
+    assert!(
+        stage.gateway.metric("headwall_cache_disk_bytes{place=\"app/page\"}").unwrap_or_default()
+            > f64::from(1 << 20)
+    );
+    stage.gateway.admin_client().request(http::Method::DELETE, "/cache?all").send().await.assert_status(200);
+    for index in 10..90 {
+        let reply = client.get(&format!("/{index}")).send().await;
+        assert_ne!(status_of(&reply), "hit", "/{index} was purged");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What an operator sees of a cache, and can do with it.
 
-use headwall_testkit::{Gateway, Reply};
+use headwall_testkit::{Gate, Gateway, Origin, Reply, Response, Seen};
 use http::Method;
 
 use super::{Stage, one_route, status_of};
@@ -42,6 +42,28 @@ async fn what_is_kept_can_be_purged() {
     }
     let post = stage.gateway.admin_client().post("/cache?all", "").send().await;
     post.assert_status(405).assert_header("allow", "GET, HEAD, DELETE");
+}
+
+#[tokio::test]
+async fn what_is_being_fetched_when_it_is_purged_is_not_kept() {
+    let gate = Gate::closed();
+    let answer = |seen: Seen| async move {
+        Response::text(seen.path().to_owned()).header("cache-control", "max-age=60")
+    };
+    let get = Origin::builder().otherwise(gate.then(answer)).start().await;
+    let stage = Stage::of(get, &one_route("{}")).await;
+    let rows = ["?url=http://app.example.com/a", "?prefix=http://app.example.com/", "?all"];
+    for (index, query) in rows.into_iter().enumerate() {
+        gate.close();
+        let asking = tokio::spawn(stage.client().get("/a").send());
+        gate.reached(2 * index + 1).await;
+        delete(&stage, query).await.assert_status(200);
+        gate.open();
+        asking.await.unwrap().assert_status(200).assert_text("/a");
+        let again = stage.client().get("/a").send().await;
+        assert_eq!(status_of(&again), "fwd=uri-miss; fwd-status=200; stored", "{query}");
+        delete(&stage, "?all").await;
+    }
 }
 
 #[tokio::test]
@@ -109,6 +131,8 @@ async fn settings_that_cannot_work_are_refused() {
         ("{ memory: 2m }", "`memory` is 2m, which is less than four objects of 1m (`max_object`)"),
         ("{ key_headers: [\"a b\"] }", "expected the name of a header, found `a b`"),
         ("{ memmory: 2m }", "memory"),
+        ("{ disk: { path: /nowhere, size: 1m } }", "`disk.size` is 1m, which is less than `memory`, 64m"),
+        ("{ disk: { path: /proc/headwall, size: 1g } }", "`disk`: /proc/headwall cannot be written to"),
     ] {
         let config = one_route(cache);
         let config = Gateway::config(&config).variable("APP", origin.address());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 use headwall_core::upstream::{Fetched, Unfetched};
-use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead, ResponseHead};
+use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
 use http::header::{CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, StatusCode};
 
@@ -36,9 +36,16 @@ enum Back {
     /// What was kept is good again.
     Confirmed(Arc<Entry>),
     /// Another answer, which is on its way into the store unless there is a refusal.
-    New { head: ResponseHead, fetched: Fetched, keeping: Option<Box<Keeping>>, refusal: Option<&'static str> },
+    New(Box<Answer>),
     /// Nothing that could be used, and what is kept may be given all the same.
     InVain(Arc<Entry>, Option<StatusCode>),
+}
+
+/// A new answer.
+struct Answer {
+    fetched: Fetched,
+    keeping: Option<Box<Keeping>>,
+    refusal: Option<&'static str>,
 }
 
 impl Errand {
@@ -57,9 +64,10 @@ impl Errand {
             Ok(Back::InVain(entry, status)) => {
                 (Told::Stale(status), serve::from_entry(&entry, req, Instant::now()))
             }
-            Ok(Back::New { head, fetched, keeping, refusal }) => {
+            Ok(Back::New(answer)) => {
+                let Answer { fetched: Fetched { head, body, .. }, keeping, refusal } = *answer;
                 let fetch = Fetch { varies, status: head.status, refusal };
-                let pieces = fill::spawn(fetched.body, keeping);
+                let pieces = fill::spawn(body, keeping);
                 let reply = if serve::is_known(req, &head) {
                     serve::not_modified(head)
                 } else {
@@ -79,7 +87,7 @@ impl Errand {
         let (req, forward, mut cx) = (req.clone(), forward.clone(), cx.aside());
         tokio::spawn(async move {
             match self.ask(&req, &forward, &mut cx).await {
-                Ok(Back::New { fetched, keeping, .. }) => drop(fill::spawn(fetched.body, keeping)),
+                Ok(Back::New(answer)) => drop(fill::spawn(answer.fetched.body, answer.keeping)),
                 Ok(Back::Confirmed(_) | Back::InVain(..)) => {}
                 Err(error) => log::debug!("a stale answer could not be renewed: {error}"),
             }
@@ -168,9 +176,9 @@ impl Errand {
     /// The server has a new answer.
     fn new_answer(self, fetched: Fetched, request: &HeaderMap, timing: &Timing) -> Back {
         let Self { caching, lead, entry } = self;
-        let head = fetched.head.clone();
+        let head = &fetched.head;
         let (keeping, refusal) = match storable(&caching, &lead, &fetched, timing) {
-            Ok(storable) => (Some(Keeping::new(lead, &caching.store, &head, storable, request)), None),
+            Ok(storable) => (Some(Keeping::new(lead, &caching.store, head, storable, request)), None),
             Err(refusal) => {
                 let (store, course) = (&caching.store, lead.course().clone());
                 if let Some(entry) = entry.filter(|_| !head.status.is_server_error()) {
@@ -183,7 +191,7 @@ impl Errand {
                 (None, Some(refusal))
             }
         };
-        Back::New { head, fetched, keeping, refusal }
+        Back::New(Box::new(Answer { fetched, keeping, refusal }))
     }
 }
 

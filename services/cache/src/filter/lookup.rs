@@ -56,7 +56,12 @@ impl Shortcut for Lookup {
         let said = Directives::of_request(&req.headers);
         for _ in 0..WAITS {
             let now = Instant::now();
-            let found = self.find(&course, req, &said, now);
+            let found = match self.find(&course, req, &said, now) {
+                Found::Nothing(false) if caching.store.recall(&self.url).await => {
+                    self.find(&course, req, &said, now)
+                }
+                found => found,
+            };
             let (entry, varies) = match found {
                 Found::Good(entry, left) => {
                     caching.tell(Told::Hit(left), cx);
