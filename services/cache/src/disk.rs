@@ -160,23 +160,23 @@ impl Disk {
     }
 
     /// Writes a file, unless something was purged since that was asked for.
-    fn keep(&self, directory: &Directory, url: Arc<str>, variants: &Variants, purges: u64) {
+    fn keep(&self, directory: &Directory, url: &Arc<str>, variants: &Variants, purges: u64) {
         if self.is_unpurged_since(purges) {
-            let bytes = codec::write(&url, variants);
+            let bytes = codec::write(url, variants);
             match directory.write(&bytes) {
                 Ok(path) => {
                     let times = variants.iter().map(|entry| entry.freshness).collect();
                     let file = Kept { path, size: bytes.len() as u64, times, jobs: self.jobs.clone() };
                     self.index.insert(url.clone(), Arc::new(file));
                     if !self.is_unpurged_since(purges) {
-                        self.index.remove(&*url);
+                        self.index.remove(&**url);
                     }
                     self.show();
                 }
                 Err(error) => log::warn!("cache: an answer could not be written: {error}"),
             }
         }
-        let bytes = usize::try_from(weight(&url, variants)).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(weight(url, variants)).unwrap_or(usize::MAX);
         self.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -187,7 +187,7 @@ fn run(directory: &Directory, disk: &Weak<Disk>, work: &Receiver<Job>) {
         match job {
             Job::Write { url, variants, purges } => {
                 if let Some(disk) = disk.upgrade() {
-                    disk.keep(directory, url, &variants, purges);
+                    disk.keep(directory, &url, &variants, purges);
                 }
             }
             Job::Remove(path) => {

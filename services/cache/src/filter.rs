@@ -21,7 +21,7 @@ use crate::{credentials, question};
 /// The cache of one place in the config.
 pub(crate) struct Caching {
     pub(crate) store: Arc<Store>,
-    pub(crate) fetch: Fetch,
+    pub(crate) fetch: Arc<Fetch>,
     pub(crate) terms: Terms,
     pub(crate) tally: Tally,
     /// Parameters that mean nothing to the upstream.

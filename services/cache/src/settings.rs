@@ -145,7 +145,7 @@ impl Module for Cache {
         })?;
         let caching = Arc::new(Caching {
             store,
-            fetch: Fetch::clone(&*cx.shared("fetch", || Ok(Fetch::new()))?),
+            fetch: cx.shared("fetch", || Ok(Fetch::new()))?,
             terms,
             tally: Tally::new(cx)?,
             ignore_query: self.ignore_query.clone(),

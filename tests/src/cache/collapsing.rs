@@ -73,9 +73,9 @@ async fn who_has_waited_long_enough_goes_alone() {
 #[tokio::test]
 async fn a_client_that_leaves_takes_the_answer_away_from_nobody() {
     let (feed, response) = Response::fed("text/plain");
-    let response = std::sync::Mutex::new(Some(response.header("cache-control", "max-age=60")));
+    let response = parking_lot::Mutex::new(Some(response.header("cache-control", "max-age=60")));
     let answer = move |_: Seen| {
-        let response = response.lock().unwrap().take().expect("the origin is asked once");
+        let response = response.lock().take().expect("the origin is asked once");
         async move { response }
     };
     let stage =
@@ -94,9 +94,9 @@ async fn a_client_that_leaves_takes_the_answer_away_from_nobody() {
 #[tokio::test]
 async fn half_an_answer_is_not_kept() {
     let (feed, response) = Response::fed("text/plain");
-    let response = std::sync::Mutex::new(Some(response.header("cache-control", "max-age=60")));
+    let response = parking_lot::Mutex::new(Some(response.header("cache-control", "max-age=60")));
     let answer = move |_: Seen| {
-        let fed = response.lock().unwrap().take();
+        let fed = response.lock().take();
         async move { fed.unwrap_or_else(|| Response::text("whole").header("cache-control", "max-age=60")) }
     };
     let stage = Stage::of(Origin::builder().otherwise(answer).start().await, &one_route("{}")).await;

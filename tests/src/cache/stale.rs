@@ -124,9 +124,9 @@ async fn a_304_about_something_else_confirms_nothing() {
     let first = |_: Seen| async {
         Response::text("old").header("etag", "\"a\"").header("cache-control", "max-age=0")
     };
-    let first = std::sync::Mutex::new(Some(first));
+    let first = parking_lot::Mutex::new(Some(first));
     let either = move |seen: Seen| {
-        let first = first.lock().unwrap().take();
+        let first = first.lock().take();
         async move {
             match first {
                 Some(first) => first(seen).await,

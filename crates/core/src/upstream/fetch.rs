@@ -39,8 +39,7 @@ static THIS_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// Asks upstreams. Make one when a module is built: it has the connections. Cloning gives the same one.
-#[derive(Clone)]
+/// Asks upstreams. Make one when a module is built, and keep it over reloads: it has the connections.
 pub struct Fetch(Arc<Connector>);
 
 /// An answer whose body is on its way.

@@ -1,5 +1,6 @@
 //! Whether there is an answer, or somebody who is fetching it.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,12 +57,10 @@ impl Shortcut for Lookup {
         let said = Directives::of_request(&req.headers);
         for _ in 0..WAITS {
             let now = Instant::now();
-            let found = match self.find(&course, req, &said, now) {
-                Found::Nothing(false) if caching.store.recall(&self.url).await => {
-                    self.find(&course, req, &said, now)
-                }
-                found => found,
-            };
+            let mut found = self.find(&course, req, &said, now);
+            if matches!(found, Found::Nothing(false)) && caching.store.recall(&self.url).await {
+                found = self.find(&course, req, &said, now);
+            }
             let (entry, varies) = match found {
                 Found::Good(entry, left) => {
                     caching.tell(Told::Hit(left), cx);
@@ -79,36 +78,19 @@ impl Shortcut for Lookup {
                 Found::Doubtful(entry) => (Some(entry), false),
                 Found::Nothing(varies) => (None, varies),
             };
-            if said.only_if_cached && caching.obeys_clients {
-                let reply = LocalReply::error(StatusCode::GATEWAY_TIMEOUT, "not_cached");
-                return Ok(Some(reply.message("There is no answer that could be given without asking.")));
-            }
-            if said.no_store {
-                return Ok(self.bypass("request", cx));
-            }
-            if entry.is_none() {
-                // A part or a head is not worth the whole.
-                if req.method == Method::HEAD || req.headers.contains_key(RANGE) {
-                    return Ok(self.bypass("partial", cx));
-                }
-                if caching.store.passes(&course, now) {
-                    return Ok(self.bypass("not-kept", cx));
-                }
+            if let Break(answer) = self.without_asking(&course, req, &said, entry.is_some(), cx) {
+                return Ok(answer);
             }
             match caching.store.flights().join(&course, caching.patience) {
                 Part::Lead(lead) => {
                     let errand = Errand { caching: caching.clone(), lead, entry };
                     return errand.go(req, forward, varies, cx).await.map(Some);
                 }
-                Part::Follow(wait) => match (wait.landing().await, entry) {
-                    (Landing::Kept, _) => {}
-                    (Landing::InVain, Some(entry)) => {
-                        caching.tell(Told::Stale(None), cx);
-                        return Ok(Some(serve::from_entry(&entry, req, Instant::now())));
+                Part::Follow(wait) => {
+                    if let Break(answer) = self.landed(wait.landing().await, entry, req, cx) {
+                        return Ok(answer);
                     }
-                    (Landing::NotKept | Landing::InVain, _) => return Ok(self.bypass("not-kept", cx)),
-                    (Landing::Aloft, _) => return Ok(self.bypass("late", cx)),
-                },
+                }
             }
         }
         Ok(self.bypass("late", cx))
@@ -119,6 +101,54 @@ impl Lookup {
     fn bypass(&self, why: &'static str, cx: &mut Context) -> Option<LocalReply> {
         self.caching.tell(Told::Bypass(why), cx);
         None
+    }
+
+    /// What is clear before the upstream is asked from here.
+    fn without_asking(
+        &self,
+        course: &Course,
+        req: &RequestHead,
+        said: &Directives,
+        has_entry: bool,
+        cx: &mut Context,
+    ) -> ControlFlow<Option<LocalReply>> {
+        if said.only_if_cached && self.caching.obeys_clients {
+            let reply = LocalReply::error(StatusCode::GATEWAY_TIMEOUT, "not_cached");
+            return Break(Some(reply.message("There is no answer that could be given without asking.")));
+        }
+        if said.no_store {
+            return Break(self.bypass("request", cx));
+        }
+        if has_entry {
+            return Continue(());
+        }
+        // A part or a head is not worth the whole.
+        if req.method == Method::HEAD || req.headers.contains_key(RANGE) {
+            return Break(self.bypass("partial", cx));
+        }
+        if self.caching.store.passes(course, Instant::now()) {
+            return Break(self.bypass("not-kept", cx));
+        }
+        Continue(())
+    }
+
+    /// Another request has asked the upstream.
+    fn landed(
+        &self,
+        landing: Landing,
+        entry: Option<Arc<Entry>>,
+        req: &RequestHead,
+        cx: &mut Context,
+    ) -> ControlFlow<Option<LocalReply>> {
+        match (landing, entry) {
+            (Landing::Kept, _) => Continue(()),
+            (Landing::InVain, Some(entry)) => {
+                self.caching.tell(Told::Stale(None), cx);
+                Break(Some(serve::from_entry(&entry, req, Instant::now())))
+            }
+            (Landing::NotKept | Landing::InVain, _) => Break(self.bypass("not-kept", cx)),
+            (Landing::Aloft, _) => Break(self.bypass("late", cx)),
+        }
     }
 
     fn find(&self, course: &Course, req: &RequestHead, said: &Directives, now: Instant) -> Found {
