@@ -5,6 +5,7 @@
 // What a request meets.
 mod access;
 mod answers;
+mod cache;
 mod client_limits;
 mod compress;
 mod editing;

@@ -21,6 +21,7 @@ use crate::forward::X_REQUEST_ID;
 use crate::gateway::deadline::Watch;
 use crate::head::RequestHead;
 use crate::service::Forward;
+use crate::shortcut::Shortcut;
 use crate::upstream::{Attempt, Lease, Repetition, Wire};
 use crate::{Error, LocalReply, Route};
 
@@ -45,6 +46,8 @@ pub struct Context {
     /// The routes that this request has entered, the innermost last.
     pub(crate) entered: SmallVec<[Route; 2]>,
     left: bool,
+    pub(crate) shortcut: Option<Arc<dyn Shortcut>>,
+    cache: Option<&'static str>,
     pub(crate) forward: Option<Arc<Forward>>,
     /// The request's body as the filters have left it, where it was read before an upstream was asked.
     pub(crate) whole_body: Option<Option<Bytes>>,
@@ -141,6 +144,21 @@ impl fmt::Debug for Running {
 // === impl Context ===
 
 impl Context {
+    /// A request of our own that is made because of this one, and outlives it: the same client and the same id. It is on
+    /// no route, so it is neither counted nor logged as a request.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        let mut aside = Self::unknown();
+        (aside.peer, aside.peer_text, aside.peer_trusted) =
+            (self.peer, self.peer_text.clone(), self.peer_trusted);
+        (aside.client, aside.client_text) = (self.client, self.client_text.clone());
+        (aside.secure, aside.connection) = (self.secure, self.connection.clone());
+        (aside.request_id, aside.host) = (self.request_id.clone(), self.host.clone());
+        (aside.line, aside.wants_forwarded) = (self.line.clone(), self.wants_forwarded);
+        aside.let_go_of_the_head();
+        aside
+    }
+
     /// A request of which nothing is known yet but that it is here.
     pub(crate) fn unknown() -> Self {
         let text = HeaderValue::from_static("unknown");
@@ -162,6 +180,8 @@ impl Context {
             connection: None,
             entered: SmallVec::new(),
             left: false,
+            shortcut: None,
+            cache: None,
             forward: None,
             whole_body: None,
             attempts: Attempts::default(),
@@ -326,6 +346,21 @@ impl Context {
     /// service; the last word counts.
     pub fn limit_body(&mut self, bytes: u64) {
         self.body_limit = bytes;
+    }
+
+    /// Has a shortcut asked before the request goes to an upstream. The last one offered is.
+    pub fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
+        self.shortcut = Some(shortcut);
+    }
+
+    /// What a cache has done with the request, as the access log says it.
+    pub fn cache(&self) -> Option<&'static str> {
+        self.cache
+    }
+
+    /// Tells the access log what a cache has done with the request: a word of the code's, such as `hit`.
+    pub fn tell_cache(&mut self, word: &'static str) {
+        self.cache = Some(word);
     }
 
     /// What modules have left for each other.

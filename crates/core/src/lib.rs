@@ -42,6 +42,7 @@ pub mod proxy_protocol;
 pub mod reply;
 pub mod route;
 pub mod service;
+pub mod shortcut;
 pub mod table;
 pub mod template;
 pub mod upstream;
@@ -62,8 +63,10 @@ pub use module::{Build, Module};
 pub use reply::LocalReply;
 pub use route::Route;
 pub use service::{Action, Forward, Retry, Service, Timeouts, Tunnel, TunnelLimits};
+pub use shortcut::Shortcut;
 pub use table::Table;
 pub use template::Template;
 pub use upstream::{
-    Attempt, Inquiry, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable, Upstream,
+    Attempt, Fetch, Fetched, Inquiry, NamedUpstream, Peer, PeerTls, Protocol, ServerName, Unavailable,
+    Unfetched, Upstream,
 };

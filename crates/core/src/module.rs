@@ -5,7 +5,7 @@
 //! [`Build`] is what a module finds around it while it builds.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::units::UpstreamRef;
-use crate::{BoxError, Metrics, NamedUpstream};
+use crate::{BoxError, Metrics, NamedUpstream, Service};
 
 /// Settings of a filter, a service or an upstream, and how to make one of them.
 ///
@@ -71,6 +71,7 @@ pub struct Build<'a> {
     warm_up: &'a mut Vec<WarmUp>,
     next: Option<&'a str>,
     accord: Option<&'a Accord>,
+    pages: Option<&'a AdminPages>,
 }
 
 /// Work to be done before the first request, such as a first health check.
@@ -88,6 +89,10 @@ pub struct Shared(Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>)
 /// It lives while one config is built, so a reload may say something else than the config before it.
 #[derive(Debug, Default)]
 pub struct Accord(Mutex<HashMap<String, Word>>);
+
+/// What the modules of one config have for operators, by path on the admin listener.
+#[derive(Default)]
+pub struct AdminPages(Mutex<BTreeMap<String, Arc<dyn Service>>>);
 
 /// What was said first about a thing, and where.
 #[derive(Debug)]
@@ -108,7 +113,7 @@ impl<'a> Build<'a> {
         shared: &'a Shared,
         warm_up: &'a mut Vec<WarmUp>,
     ) -> Self {
-        Self { name, place, upstreams, metrics, shared, warm_up, next: None, accord: None }
+        Self { name, place, upstreams, metrics, shared, warm_up, next: None, accord: None, pages: None }
     }
 
     /// Tells which filter stands right behind this one in its list. Nothing by default.
@@ -121,6 +126,12 @@ impl<'a> Build<'a> {
     #[must_use]
     pub fn among(self, accord: &'a Accord) -> Self {
         Self { accord: Some(accord), ..self }
+    }
+
+    /// Builds for a server that has an admin listener. By default there is none.
+    #[must_use]
+    pub fn with_admin(self, pages: &'a AdminPages) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// The name under which the config mentions the module: its own for an upstream, its kind's for the others.
@@ -173,6 +184,14 @@ impl<'a> Build<'a> {
         self.shared.obtain(&format!("{} {key}", self.name), make)
     }
 
+    /// Has a service answer requests to this path on the admin listener, such as `/cache`. It replies by itself: a request
+    /// that it would forward is not found. Modules of one kind share a path by sharing the service.
+    pub fn on_admin(&self, path: &str, service: Arc<dyn Service>) {
+        if let Some(AdminPages(pages)) = self.pages {
+            pages.lock().insert(path.to_owned(), service);
+        }
+    }
+
     /// Has something done before the new config takes its first request. The server waits for it, but not forever.
     pub fn before_traffic(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         self.warm_up.push(Box::pin(work));
@@ -182,6 +201,21 @@ impl<'a> Build<'a> {
 impl fmt::Debug for Build<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Build").field("name", &self.name).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+// === impl AdminPages ===
+
+impl AdminPages {
+    /// Every path with its service.
+    pub fn into_inner(self) -> BTreeMap<String, Arc<dyn Service>> {
+        self.0.into_inner()
+    }
+}
+
+impl fmt::Debug for AdminPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.lock().keys()).finish()
     }
 }
 

@@ -20,6 +20,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::BoxError;
+use crate::head::ResponseHead;
 pub use negotiate::Representation;
 pub use page::{ErrorReply, Page};
 
@@ -94,6 +95,21 @@ impl LocalReply {
     ) -> Self {
         Self { body: Body::Stream(Box::pin(pieces), Some(length)), ..Self::new(status) }
             .header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// An answer whose head is known as a whole, such as one that an upstream has given before.
+    pub fn of(head: ResponseHead, body: impl Into<Bytes>) -> Self {
+        Self { status: head.status, reason: None, headers: head.headers, body: Body::Full(body.into()) }
+    }
+
+    /// The same with a body that is still on its way. If the head tells its length and it is another, the connection breaks.
+    pub fn streamed(
+        head: ResponseHead,
+        pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + Sync + 'static,
+    ) -> Self {
+        let length = head.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        Self { body: Body::Stream(Box::pin(pieces), length), ..Self::of(head, Bytes::new()) }
     }
 
     /// A redirect.

@@ -7,6 +7,7 @@
 mod announce;
 mod budget;
 mod dial;
+mod fetch;
 mod inquiry;
 mod peer;
 mod tls;
@@ -27,6 +28,7 @@ use crate::metrics::UpstreamMetrics;
 use crate::{Context, Metrics};
 
 pub(crate) use budget::{Budget, Repetition};
+pub use fetch::{Fetch, Fetched, FetchedBody, Unfetched};
 pub use inquiry::{Inquiry, Unanswered};
 pub(crate) use peer::{Lease, Target};
 pub use peer::{Peer, Protocol};

@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/certificates`.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/certificates`, and what modules have for operators.
 //!
 //! It is a service on a gateway like any other, on a port of its own that only operators can reach.
 
@@ -14,7 +14,14 @@ pub(crate) struct Admin(pub(crate) Arc<Status>);
 
 #[async_trait]
 impl Service for Admin {
-    async fn call(&self, req: &mut RequestHead, _: &mut Context) -> Result<Action, BoxError> {
+    async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
+        if let Some(page) = self.0.page(req.uri.path()) {
+            return Ok(match page.call(req, cx).await? {
+                Action::Reply(reply) => Action::Reply(reply),
+                // There is nothing behind this listener.
+                Action::Forward(_) | Action::Tunnel(_) => Action::Reply(not_found()),
+            });
+        }
         if req.method != Method::GET && req.method != Method::HEAD {
             let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             return Ok(Action::Reply(reply.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))));
@@ -36,8 +43,12 @@ impl Service for Admin {
             "/certificates" => {
                 LocalReply::json(StatusCode::OK, serde_json::to_string(&self.0.certificates())?)
             }
-            _ => LocalReply::error(StatusCode::NOT_FOUND, "no_route")
-                .message("Here are /metrics, /livez, /readyz and /certificates."),
+            _ => not_found(),
         }))
     }
+}
+
+fn not_found() -> LocalReply {
+    LocalReply::error(StatusCode::NOT_FOUND, "no_route")
+        .message("Here are /metrics, /livez, /readyz and /certificates.")
 }

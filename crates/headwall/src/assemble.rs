@@ -1,6 +1,6 @@
 //! From a config to what serves requests: the only place that knows both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use headwall_config::{
@@ -10,12 +10,12 @@ use headwall_core::access_log::{AccessLog, LogFormat, LogTarget, LogWriter};
 use headwall_core::client::TrustedProxies;
 use headwall_core::front::Rules;
 use headwall_core::gateway::UnderscoreHeaders;
-use headwall_core::module::{Accord, Shared, WarmUp};
+use headwall_core::module::{Accord, AdminPages, Shared, WarmUp};
 use headwall_core::route::Step;
 use headwall_core::table::{Around, NotFound};
 use headwall_core::{
-    BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHead, Route, Settings, Table, Unavailable,
-    Upstream, async_trait,
+    BoxError, Build, Context, Metrics, NamedUpstream, Peer, RequestHead, Route, Service, Settings, Table,
+    Unavailable, Upstream, async_trait,
 };
 use headwall_route::{Rule, Site};
 use http::StatusCode;
@@ -55,6 +55,8 @@ pub(crate) struct Assembled {
     pub(crate) upstreams: Vec<Arc<NamedUpstream>>,
     /// To be done before the first request.
     pub(crate) warm_up: Vec<WarmUp>,
+    /// What modules have for operators, by path.
+    pub(crate) pages: BTreeMap<String, Arc<dyn Service>>,
 }
 
 /// Builds everything that a config names. Every module that cannot be built is in the error.
@@ -75,13 +77,14 @@ pub(crate) fn assemble(
         upstreams: HashMap::new(),
         warm_up: Vec::new(),
         accord: Accord::default(),
+        pages: AdminPages::default(),
         errors: Vec::new(),
         https: https.unwrap_or(443),
     };
     let upstreams = work.upstreams();
     let sites: Vec<_> = config.sites.iter().map(|site| work.site(site)).collect();
     let nowhere = Route::builder(UNMATCHED, NotFound).site(NOWHERE).metrics(&foundation.metrics).build();
-    let Assembly { mut errors, warm_up, .. } = work;
+    let Assembly { mut errors, warm_up, pages, .. } = work;
     let secured = match secured {
         Ok(secured) if errors.is_empty() => secured,
         Ok(_) => return Err(errors),
@@ -91,7 +94,7 @@ pub(crate) fn assemble(
         }
     };
     match Table::new(sites, nowhere) {
-        Ok(table) => Ok(Assembled { table, secured, upstreams, warm_up }),
+        Ok(table) => Ok(Assembled { table, secured, upstreams, warm_up, pages: pages.into_inner() }),
         Err(conflict) => {
             let site = conflict.conflicts().first().map_or(0, |conflict| conflict.second.0);
             Err(vec![config.error_at(&config.sites[site].place, conflict.to_string())])
@@ -116,6 +119,7 @@ struct Assembly<'a> {
     upstreams: HashMap<String, Arc<NamedUpstream>>,
     warm_up: Vec<WarmUp>,
     accord: Accord,
+    pages: AdminPages,
     errors: Vec<Report>,
     /// The port that plain HTTP is sent to.
     https: u16,
@@ -194,7 +198,7 @@ impl Assembly<'_> {
     ) -> Option<Arc<T>> {
         let Foundation { metrics, shared, .. } = self.foundation;
         let cx = Build::new(name, place, &self.upstreams, metrics, shared, &mut self.warm_up);
-        let mut cx = cx.followed_by(next).among(&self.accord);
+        let mut cx = cx.followed_by(next).among(&self.accord).with_admin(&self.pages);
         match build(&mut cx) {
             Ok(built) => Some(built),
             Err(error) => {

@@ -30,6 +30,7 @@ impl Modules {
         modules.filter::<headwall_access::ApiKey>("api_key");
         modules.filter::<headwall_access::BasicAuth>("basic_auth");
         modules.filter::<headwall_body::BodyLimit>("body_limit");
+        modules.filter::<headwall_cache::Cache>("cache");
         modules.filter::<headwall_rewrite::Canonical>("canonical");
         modules.filter::<headwall_compress::Compress>("compress");
         modules.filter::<headwall_limits::ConcurrencyLimit>("concurrency_limit");

@@ -93,7 +93,7 @@ impl Running {
         let https = listeners.https_port(&wanted(&config), &bound);
         let assembled = assemble::assemble(&config, &modules, &foundation, Purpose::Start, https)
             .map_err(StartError::Config)?;
-        let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
+        let Assembled { table, secured, upstreams, warm_up: first_looks, pages } = assembled;
         warm_up(first_looks).await;
 
         let settings = assemble::settings(&config, access_log.clone());
@@ -125,7 +125,7 @@ impl Running {
         };
         running.frontend.secure.store(Arc::new(secured.secure));
         running.frontend.trusted_proxies.store(Arc::new(assemble::trusted_proxies(&running.config)));
-        running.status.serving(upstreams, secured.certificates, &running.config.admin);
+        running.status.serving(upstreams, secured.certificates, pages, &running.config.admin);
         running.serve(bound, admin_bound);
         Ok(running)
     }
@@ -149,7 +149,7 @@ impl Running {
         let https = self.listeners.https_port(&wanted(&config), &bound);
         let assembled = assemble::assemble(&config, &self.modules, &self.foundation, Purpose::Reload, https)
             .map_err(StartError::Config)?;
-        let Assembled { table, secured, upstreams, warm_up: first_looks } = assembled;
+        let Assembled { table, secured, upstreams, warm_up: first_looks, pages } = assembled;
         // Nothing can fail from here on.
         self.status.retire_all_but(&upstreams);
         warm_up(first_looks).await;
@@ -163,7 +163,7 @@ impl Running {
             frontend.limits.store(Arc::new(limits(&config)));
             frontend.trusted_proxies.store(Arc::new(assemble::trusted_proxies(&config)));
         }
-        self.status.serving(upstreams, secured.certificates, &config.admin);
+        self.status.serving(upstreams, secured.certificates, pages, &config.admin);
         self.access_log = access_log;
         self.config = config;
         self.serve(bound, admin_bound);

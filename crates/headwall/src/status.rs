@@ -1,12 +1,13 @@
 //! What a running server says of itself: is it ready, and how did the last reload go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use headwall_config::Admin;
-use headwall_core::{BoxError, Metrics, NamedUpstream};
+use headwall_core::{BoxError, Metrics, NamedUpstream, Service};
 use prometheus::{IntCounter, IntGauge};
 use serde::Serialize;
 
@@ -19,8 +20,12 @@ pub(crate) struct Status {
     upstreams: ArcSwap<Vec<Arc<NamedUpstream>>>,
     certificates: Arc<ArcSwap<Vec<Arc<Certificate>>>>,
     wait_for_certificates: AtomicBool,
+    /// What modules have for operators, by path.
+    pages: ArcSwap<Pages>,
     reloads: Reloads,
 }
+
+type Pages = BTreeMap<String, Arc<dyn Service>>;
 
 struct Reloads {
     succeeded: IntCounter,
@@ -74,6 +79,7 @@ impl Status {
             upstreams: ArcSwap::default(),
             certificates,
             wait_for_certificates: AtomicBool::new(false),
+            pages: ArcSwap::default(),
             reloads,
             metrics,
         })
@@ -93,10 +99,12 @@ impl Status {
         &self,
         upstreams: Vec<Arc<NamedUpstream>>,
         certificates: Vec<Arc<Certificate>>,
+        pages: Pages,
         admin: &Admin,
     ) {
         self.upstreams.store(Arc::new(upstreams));
         self.certificates.store(Arc::new(certificates));
+        self.pages.store(Arc::new(pages));
         self.wait_for_certificates.store(admin.wait_for_certificates, Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reloads.last_success.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
@@ -110,6 +118,11 @@ impl Status {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// What a module has for operators at this path.
+    pub(crate) fn page(&self, path: &str) -> Option<Arc<dyn Service>> {
+        self.pages.load().get(path).cloned()
     }
 
     /// How each certificate fares.

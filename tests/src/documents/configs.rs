@@ -16,10 +16,11 @@ const TOP: [&str; 9] =
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
 const SERVICES: [&str; 8] =
     ["api", "websocket", "respond", "redirect", "files", "spa", "session_token", "canary"];
-const FILTERS: [&str; 13] = [
+const FILTERS: [&str; 14] = [
     "access",
     "api_key",
     "basic_auth",
+    "cache",
     "concurrency_limit",
     "cors",
     "forward_auth",

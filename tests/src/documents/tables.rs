@@ -102,7 +102,7 @@ async fn used() -> (Gateway, (Origin, TempDir)) {
               key: \"${KEY}\"
               client_auth: { ca: \"${CA}\" }
               redirect: false
-            filters: [{ rate_limit: { rate: 1r/m, burst: 4 } }, { api_key: { keys: { ada: \"${API_KEY}\" } } }]
+            filters: [{ rate_limit: { rate: 1r/m, burst: 4 } }, { api_key: { keys: { ada: \"${API_KEY}\" } } }, { cache: {} }]
             routes:
               - match: { path: /ws }
                 websocket: { upstream: app }

@@ -41,6 +41,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
         line.number("attempts", u64::from(record.attempts))?;
     }
     line.seconds("connect", record.connect)?;
+    line.maybe("cache", record.cache)?;
     line.maybe("reason", record.reason)?;
     line.text("request_id", record.request_id)?;
     line.maybe("user_agent", record.user_agent.as_deref())?;

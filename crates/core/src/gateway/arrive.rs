@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 use super::{Exchange, Settings, UnderscoreHeaders, exchange, framing};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
-use crate::{Action, Error, LocalReply, Service, front};
+use crate::{Action, Context, Error, LocalReply, Route, Service, front};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -76,6 +76,14 @@ pub(super) async fn decide<S: Service>(
             Ok(Action::Reply(exchange::too_large()))
         }
         action => action,
+    };
+    let action = match (action, cx.shortcut.take()) {
+        // A filter that sees bodies may refuse a request by its body, and by its having none: it has the last word.
+        (Ok(Action::Forward(forward)), Some(shortcut)) if !cx.entered.iter().any(Route::reads_requests) => {
+            let reply = shortcut.reply(&req, &forward, cx).await;
+            reply.map(|reply| reply.map_or(Action::Forward(forward), Action::Reply))
+        }
+        (action, _) => action,
     };
     *session.req_header_mut() = req.into();
     action.map_err(|source| Error::said_by("service", source))

@@ -210,6 +210,13 @@ impl Target {
         self.announcer.is_some()
     }
 
+    /// The connection is made on nobody's behalf.
+    pub(crate) fn speak_for_nobody(&mut self) {
+        if let Some(announcer) = &self.announcer {
+            announcer.speak_for_nobody(&mut self.http);
+        }
+    }
+
     /// Tells it: the client at `source` had connected to `destination`, if that is known.
     pub(crate) fn announce(&mut self, source: SocketAddr, destination: Option<SocketAddr>) {
         if let Some(announcer) = &self.announcer {

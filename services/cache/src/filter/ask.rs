@@ -1,0 +1,225 @@
+//! The upstream is asked, and what it says is kept, if it may be.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use headwall_core::upstream::{Fetched, Unfetched};
+use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
+use http::header::{CONTENT_LENGTH, ETAG};
+use http::{HeaderMap, StatusCode};
+
+use super::Caching;
+use super::lookup::outgoing;
+use crate::conditional::same_tag;
+use crate::entry::Entry;
+use crate::fill::{self, Keeping};
+use crate::flights::{Landing, Lead};
+use crate::freshness::Timing;
+use crate::serve;
+use crate::status::{Fetch, Told};
+use crate::storable::{Storable, judge};
+
+/// How much of a body is read that nobody wants.
+const UNWANTED: usize = 64 * 1024;
+
+/// Fetches an answer, or has the one that is kept confirmed.
+pub(super) struct Errand {
+    pub(super) caching: Arc<Caching>,
+    pub(super) lead: Lead,
+    /// What is kept and no longer good.
+    pub(super) entry: Option<Arc<Entry>>,
+}
+
+/// What has come back.
+enum Back {
+    /// What was kept is good again.
+    Confirmed(Arc<Entry>),
+    /// Another answer, which is on its way into the store unless there is a refusal.
+    New(Box<Answer>),
+    /// Nothing that could be used, and what is kept may be given all the same.
+    InVain(Arc<Entry>, Option<StatusCode>),
+}
+
+/// A new answer.
+struct Answer {
+    fetched: Fetched,
+    keeping: Option<Box<Keeping>>,
+    refusal: Option<&'static str>,
+}
+
+impl Errand {
+    /// Goes for a client that waits for it.
+    pub(super) async fn go(
+        self,
+        req: &RequestHead,
+        forward: &Arc<Forward>,
+        varies: bool,
+        cx: &mut Context,
+    ) -> Result<LocalReply, BoxError> {
+        let caching = self.caching.clone();
+        let was_kept = self.entry.is_some();
+        let (told, reply) = match self.ask(req, forward, cx).await {
+            Ok(Back::Confirmed(entry)) => (Told::Revalidated, serve::from_entry(&entry, req, Instant::now())),
+            Ok(Back::InVain(entry, status)) => {
+                (Told::Stale(status), serve::from_entry(&entry, req, Instant::now()))
+            }
+            Ok(Back::New(answer)) => {
+                let Answer { fetched: Fetched { head, body, .. }, keeping, refusal } = *answer;
+                let fetch = Fetch { varies, status: head.status, refusal };
+                let pieces = fill::spawn(body, keeping);
+                let reply = if serve::is_known(req, &head) {
+                    serve::not_modified(head)
+                } else {
+                    LocalReply::streamed(head, pieces)
+                };
+                (if was_kept { Told::Expired(fetch) } else { Told::Miss(fetch) }, reply)
+            }
+            Err(Unfetched::Refused(reply)) => return Ok(*reply),
+            Err(Unfetched::Failed(error)) => return Err(error.into()),
+        };
+        caching.tell(told, cx);
+        Ok(reply)
+    }
+
+    /// Goes by itself: the client has been answered.
+    pub(super) fn go_aside(self, req: &RequestHead, forward: &Arc<Forward>, cx: &Context) {
+        let (req, forward, mut cx) = (req.clone(), forward.clone(), cx.aside());
+        tokio::spawn(async move {
+            match self.ask(&req, &forward, &mut cx).await {
+                Ok(Back::New(answer)) => drop(fill::spawn(answer.fetched.body, answer.keeping)),
+                Ok(Back::Confirmed(_) | Back::InVain(..)) => {}
+                Err(error) => log::debug!("a stale answer could not be renewed: {error}"),
+            }
+        });
+    }
+
+    async fn ask(
+        mut self,
+        req: &RequestHead,
+        forward: &Arc<Forward>,
+        cx: &mut Context,
+    ) -> Result<Back, Unfetched> {
+        loop {
+            let question = outgoing(req, self.entry.as_deref());
+            let timing = Timing::begin();
+            let fetched = self.caching.fetch.get(forward, &question, cx).await;
+            let timing = timing.end();
+            let fetched = match (fetched, self.entry_in_need(timing.answered)) {
+                (Err(Unfetched::Failed(error)), Some(entry)) => {
+                    log::debug!("a stale answer is given: {error}");
+                    self.lead.land(Landing::InVain);
+                    return Ok(Back::InVain(entry, None));
+                }
+                (Err(error), _) => return Err(error),
+                (Ok(fetched), Some(entry)) if fetched.head.status.is_server_error() => {
+                    let status = fetched.head.status;
+                    tokio::spawn(read_off(fetched));
+                    self.lead.land(Landing::InVain);
+                    return Ok(Back::InVain(entry, Some(status)));
+                }
+                (Ok(fetched), _) => fetched,
+            };
+            let Some(entry) = self.entry.clone() else {
+                return Ok(self.new_answer(fetched, &req.headers, &timing));
+            };
+            if fetched.head.status != StatusCode::NOT_MODIFIED {
+                return Ok(self.new_answer(fetched, &req.headers, &timing));
+            }
+            if let Some(entry) = self.confirmed(&entry, &fetched.head.headers, &timing) {
+                read_off(fetched).await;
+                self.lead.land(Landing::Kept);
+                return Ok(Back::Confirmed(entry));
+            }
+            // It speaks of another answer (RFC 9111, 4.3.3): the one that is kept is of no use.
+            self.caching.store.drop_entry(&self.lead.course().url, &entry);
+            self.entry = None;
+        }
+    }
+
+    /// What is kept, if it may be given where nothing else is to be had.
+    fn entry_in_need(&self, now: Instant) -> Option<Arc<Entry>> {
+        let entry = self.entry.as_ref()?;
+        let may_be_given = match entry.freshness.left(now) {
+            Ok(_) => !entry.rules.ask_always,
+            Err(over) => over <= entry.rules.stale_if_error,
+        };
+        may_be_given.then(|| entry.clone())
+    }
+
+    /// The server says that what is kept is still good.
+    fn confirmed(&self, entry: &Arc<Entry>, update: &HeaderMap, timing: &Timing) -> Option<Arc<Entry>> {
+        let (known, told) = (entry.headers.get(ETAG), update.get(ETAG));
+        if let (Some(known), Some(told)) = (known, told)
+            && !same_tag(known.as_bytes(), told.as_bytes())
+        {
+            return None;
+        }
+        let headers = entry.merged(update);
+        let course = self.lead.course();
+        match judge(entry.status, &headers, course.is_personal, &self.caching.terms, timing) {
+            Ok(storable) => {
+                let refreshed = Arc::new(entry.refreshed(&headers, &storable));
+                if self.lead.is_good() {
+                    self.caching.store.keep(&course.url, refreshed.clone());
+                }
+                Some(refreshed)
+            }
+            // It was good for this request, and for no other (RFC 9111, 4).
+            Err(_) => {
+                self.caching.store.drop_entry(&course.url, entry);
+                Some(entry.clone())
+            }
+        }
+    }
+
+    /// The server has a new answer.
+    fn new_answer(self, fetched: Fetched, request: &HeaderMap, timing: &Timing) -> Back {
+        let Self { caching, lead, entry } = self;
+        let head = &fetched.head;
+        let (keeping, refusal) = match storable(&caching, &lead, &fetched, timing) {
+            Ok(storable) => (Some(Keeping::new(lead, &caching.store, head, storable, request)), None),
+            Err(refusal) => {
+                let (store, course) = (&caching.store, lead.course().clone());
+                if let Some(entry) = entry.filter(|_| !head.status.is_server_error()) {
+                    store.drop_entry(&course.url, &entry);
+                }
+                // A server that is in trouble may have another answer in a moment.
+                if !head.status.is_server_error() {
+                    store.pass(course);
+                }
+                (None, Some(refusal))
+            }
+        };
+        Back::New(Box::new(Answer { fetched, keeping, refusal }))
+    }
+}
+
+fn storable(
+    caching: &Caching,
+    lead: &Lead,
+    fetched: &Fetched,
+    timing: &Timing,
+) -> Result<Storable, &'static str> {
+    let Fetched { head, is_framed, .. } = fetched;
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if !caching.store.takes(length.unwrap_or(0)) {
+        return Err("too-large");
+    }
+    // Whether it is whole could not be told.
+    if !is_framed {
+        return Err("unframed");
+    }
+    judge(head.status, &head.headers, lead.course().is_personal, &caching.terms, timing)
+}
+
+/// Reads a body that nobody wants, so that its connection is kept and its attempt is told to have ended well.
+async fn read_off(fetched: Fetched) {
+    let (mut body, mut length) = (fetched.body, 0);
+    while let Some(Ok(piece)) = body.next().await {
+        length += piece.len();
+        if length > UNWANTED {
+            break;
+        }
+    }
+}
