@@ -116,5 +116,6 @@ async fn a_tunnel_has_a_place_for_as_long_as_it_lives() {
     let mut socket = gateway.client().websocket("/ws").open().await;
     assert_busy(&gateway.client().get("/").send().await, "the tunnel has it");
     socket.close(1000, "").await;
+    drop(socket);
     eventually(10, async || (gateway.client().get("/").send().await.status == 200).then_some(())).await;
 }
