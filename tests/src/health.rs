@@ -2,6 +2,7 @@
 
 mod addresses;
 mod checks;
+mod kinds;
 mod turns;
 
 use std::sync::Arc;

@@ -52,7 +52,7 @@ impl Cluster {
         dialect: Dialect,
         cx: &Build<'_>,
     ) -> Result<Self, BoxError> {
-        let roster = cx.shared("roster", || Ok(Roster::default()))?;
+        let roster = cx.shared("roster", || Roster::new(cx.name(), cx.metrics()))?;
         let interval = settings.health_check.as_ref().map_or(UNCHECKED, |check| check.interval.as_std());
         let members = Members::new(settings, dialect, roster.clone(), cx)?;
         let pool = Arc::new(Pool {
@@ -78,7 +78,9 @@ impl Cluster {
         async move {
             // Nothing is ever sent: the wait is over when the last one who looks has let go of its end.
             let (looking, mut looked) = mpsc::channel::<()>(1);
-            pool.members.lock().watch(&looking);
+            // Told without the lock: a server that is looked at may turn out to be another than it was.
+            let watches = pool.members.lock().watches();
+            watches.iter().for_each(|watch| watch.start(&looking));
             pool.look_names_up(&looking);
             drop(looking);
             looked.recv().await;

@@ -12,6 +12,7 @@
 //! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
+mod board;
 mod cluster;
 mod dialect;
 mod health;
@@ -22,7 +23,8 @@ mod settings;
 mod tls;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
+pub use health::{CheckMethod, GrpcCheck, HealthCheck, InvalidStatusRange, StatusRange};
 pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
 pub use server::Server;
-pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
+pub use settings::{ClusterSettings, Keepalive, ServerSettings};
 pub use tls::{TlsSettings, UnusableFile};

@@ -8,20 +8,22 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
-use headwall_core::BoxError;
+use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
 
+use crate::board::Board;
 use crate::health::Watch;
-use crate::server::{Audience, Server};
+use crate::server::{Audience, Hear, Server};
 
 /// The servers of an upstream, over all its configs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Roster {
     servers: Kept<Server>,
     watches: Kept<Watch>,
     /// The last good answer to each look-up.
     answers: Mutex<HashMap<(String, u16), Vec<SocketAddr>>>,
     audience: Arc<Audience>,
+    board: Arc<Board>,
 }
 
 /// Things that are there for as long as somebody else holds them, by what makes them what they are.
@@ -31,6 +33,16 @@ struct Kept<T>(Mutex<HashMap<String, Weak<T>>>);
 // === impl Roster ===
 
 impl Roster {
+    /// A roster for an upstream that nobody knows anything about.
+    pub(crate) fn new(upstream: &str, metrics: &Metrics) -> Result<Self, BoxError> {
+        let board = Arc::new(Board::new(upstream, metrics)?);
+        let audience = Arc::new(Audience::default());
+        let hearer: Arc<dyn Hear> = board.clone();
+        audience.join(Arc::downgrade(&hearer));
+        let (servers, watches, answers) = (Kept::default(), Kept::default(), Mutex::default());
+        Ok(Self { servers, watches, answers, audience, board })
+    }
+
     /// The server with this identity, made now if nobody has it.
     pub(crate) fn server(
         &self,
@@ -57,6 +69,11 @@ impl Roster {
     /// Remembers where a name is.
     pub(crate) fn remember(&self, host: &str, port: u16, addresses: &[SocketAddr]) {
         self.answers.lock().insert((host.to_owned(), port), addresses.to_vec());
+    }
+
+    /// What the metrics say of the servers.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// Those who are told of changes.

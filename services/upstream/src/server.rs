@@ -31,6 +31,8 @@ struct Condition {
     ejected: AtomicBool,
     /// Whether an operator has taken it out.
     draining: AtomicBool,
+    /// Whether its first check is still to come.
+    awaited: AtomicBool,
 }
 
 /// Those who want to know when something about a server has changed: the cluster that is at work, and the ones before it
@@ -60,10 +62,17 @@ impl Server {
                 up: AtomicBool::new(true),
                 ejected: AtomicBool::new(false),
                 draining: AtomicBool::new(false),
+                awaited: AtomicBool::new(false),
             },
             in_flight: AtomicU32::new(0),
             audience,
         }
+    }
+
+    /// The same server, which gets no request before it [was looked at](Self::was_looked_at).
+    pub(crate) fn to_be_looked_at(mut self) -> Self {
+        self.condition.awaited = AtomicBool::new(true);
+        self
     }
 
     /// Its address, as logs and [`Context::tried`](headwall_core::Context::tried) have it: the same `Arc` each time.
@@ -76,6 +85,14 @@ impl Server {
         &self.label
     }
 
+    /// What was written, and where that is, if it does not say so itself.
+    pub(crate) fn full_name(&self) -> String {
+        match self.label.strip_prefix("https://").unwrap_or(&self.label) {
+            written if *written == **self.name() => self.label.to_string(),
+            _ => format!("{} ({})", self.label, self.name()),
+        }
+    }
+
     /// How many requests and tunnels it has just now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
@@ -83,8 +100,9 @@ impl Server {
 
     /// Whether it may be given requests: it works as far as is known, and nobody has taken it out.
     pub fn is_available(&self) -> bool {
-        let Condition { up, ejected, draining } = &self.condition;
-        up.load(Ordering::Relaxed) && !ejected.load(Ordering::Relaxed) && !draining.load(Ordering::Relaxed)
+        let Condition { up, ejected, draining, awaited } = &self.condition;
+        let is_out = [ejected, draining, awaited].iter().any(|part| part.load(Ordering::Relaxed));
+        up.load(Ordering::Relaxed) && !is_out
     }
 
     /// Whether the active checks say that it works. True where there are none.
@@ -115,6 +133,11 @@ impl Server {
     /// The operator's word.
     pub(crate) fn set_draining(&self, draining: bool) {
         self.turn(&self.condition.draining, draining);
+    }
+
+    /// There has been a check, whatever it said.
+    pub(crate) fn was_looked_at(&self) {
+        self.turn(&self.condition.awaited, false);
     }
 
     fn turn(&self, part: &AtomicBool, value: bool) {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::policy::{Policies, StandardPolicies};
-use crate::{Scheme, ServerAddress, TlsSettings};
+use crate::{HealthCheck, Scheme, ServerAddress, TlsSettings};
 
 /// Servers that stand for one another.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Validate)]
@@ -64,34 +64,6 @@ pub struct ServerSettings {
     /// How many requests it gets for each one that a server of weight 1 gets. Default: 1.
     #[garde(range(min = 1, max = 100))]
     pub weight: u32,
-}
-
-/// How it is found out whether a server works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields, default)]
-pub struct HealthCheck {
-    /// Asks for this path over HTTP, or HTTPS where that is spoken. Default: only a connection is opened, its TLS
-    /// handshake included.
-    #[garde(inner(prefix("/")))]
-    pub path: Option<String>,
-    /// The Host to ask for. Default: `tls.server_name` if there is one, otherwise the server's address.
-    #[garde(skip)]
-    pub host: Option<String>,
-    /// Statuses that are taken for health. Default: every 2xx and 3xx.
-    #[garde(inner(range(min = 100, max = 599)))]
-    pub expect: Vec<u16>,
-    /// How often. Each wait is up to a tenth shorter or longer, so that checks do not march in step. Default: `10s`.
-    #[garde(custom(at_least_half_a_second))]
-    pub interval: Duration,
-    /// How long a check may take. Default: `5s`.
-    #[garde(custom(more_than_nothing))]
-    pub timeout: Duration,
-    /// After how many failures in a row a server counts as down. Default: 3.
-    #[garde(range(min = 1, max = 100))]
-    pub fall: u32,
-    /// After how many successes in a row it counts as up again. Default: 2.
-    #[garde(range(min = 1, max = 100))]
-    pub rise: u32,
 }
 
 /// How connections to a server are kept.
@@ -173,21 +145,7 @@ impl JsonSchema for ServerSettings {
     }
 }
 
-// === impl HealthCheck ===
-
-impl Default for HealthCheck {
-    fn default() -> Self {
-        Self {
-            path: None,
-            host: None,
-            expect: Vec::new(),
-            interval: Duration::from_secs(10),
-            timeout: Duration::from_secs(5),
-            fall: 3,
-            rise: 2,
-        }
-    }
-}
+// === impl Keepalive ===
 
 impl Default for Keepalive {
     fn default() -> Self {
@@ -222,15 +180,4 @@ fn for_https(servers: &[ServerSettings]) -> impl FnOnce(&Option<TlsSettings>, &(
         }
         Ok(())
     }
-}
-
-fn at_least_half_a_second(interval: &Duration, (): &()) -> garde::Result {
-    if interval.as_std().as_millis() < 500 {
-        return Err(garde::Error::new("expected at least 500ms"));
-    }
-    Ok(())
-}
-
-fn more_than_nothing(timeout: &Duration, (): &()) -> garde::Result {
-    if timeout.is_zero() { Err(garde::Error::new("expected more than nothing")) } else { Ok(()) }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use headwall_core::{BoxError, Build, Metrics};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
-use tokio::sync::mpsc;
 
 use crate::dialect::{Dialect, Name};
 use crate::health::Watch;
@@ -19,7 +18,6 @@ use crate::{ClusterSettings, HealthCheck, Place, ServerSettings};
 
 /// The servers of one cluster.
 pub(super) struct Members {
-    upstream: Arc<str>,
     dialect: Dialect,
     check: Option<HealthCheck>,
     metrics: Metrics,
@@ -57,8 +55,8 @@ impl Members {
             Ok::<_, BoxError>(Role { settings: settings.clone(), name, cast: Vec::new() })
         };
         let roles = settings.servers.iter().map(role).collect::<Result<_, _>>()?;
-        let (upstream, check) = (cx.name().into(), settings.health_check.clone());
-        let mut members = Self { upstream, dialect, check, metrics: cx.metrics().clone(), roster, roles };
+        let check = settings.health_check.clone();
+        let mut members = Self { dialect, check, metrics: cx.metrics().clone(), roster, roles };
         for index in 0..members.roles.len() {
             let cast = match &members.roles[index].settings.address.place {
                 Place::Ip(address) => vec![members.member(index, Address::Inet(*address))?],
@@ -84,23 +82,16 @@ impl Members {
     }
 
     /// From now on the role at `index` is filled by the servers at these addresses.
-    pub(super) fn found(
-        &mut self,
-        index: usize,
-        addresses: &[SocketAddr],
-        looking: &mpsc::Sender<()>,
-    ) -> Result<(), BoxError> {
+    pub(super) fn found(&mut self, index: usize, addresses: &[SocketAddr]) -> Result<(), BoxError> {
         let cast = addresses.iter().map(|address| self.member(index, Address::Inet(*address)));
-        let cast = cast.collect::<Result<Vec<_>, _>>()?;
-        cast.iter().filter_map(|member| member.watch.as_ref()).for_each(|watch| watch.start(looking));
-        self.roles[index].cast = cast;
+        self.roles[index].cast = cast.collect::<Result<_, _>>()?;
         Ok(())
     }
 
-    /// Watches everybody who is not watched yet. Each holds `looking` until it has been looked at once.
-    pub(super) fn watch(&self, looking: &mpsc::Sender<()>) {
+    /// Those who watch the servers.
+    pub(super) fn watches(&self) -> Vec<Arc<Watch>> {
         let members = self.roles.iter().flat_map(|role| &role.cast);
-        members.filter_map(|member| member.watch.as_ref()).for_each(|watch| watch.start(looking));
+        members.filter_map(|member| member.watch.clone()).collect()
     }
 
     /// Leaves the watching to others. Who the servers are stays known, for requests that have not been served yet.
@@ -123,12 +114,13 @@ impl Members {
         let identity = format!("{written} {address} {} {:?}", self.dialect.fingerprint(), role.name);
         let server = self.roster.server(&identity, |audience| {
             let peer = self.dialect.towards(&address, &role.name)?;
-            Ok(Server::new(&written, peer, address, audience))
+            let server = Server::new(&written, peer, address, audience);
+            Ok(if self.check.is_some() { server.to_be_looked_at() } else { server })
         })?;
         let identity = format!("{identity} {:?}", self.check);
         let watch = self.roster.watch(&identity, || {
-            let labels = [&*self.upstream, &*written];
-            Watch::new(server.clone(), labels, &role.settings.address, self.check.as_ref(), &self.metrics)
+            let (check, board) = (self.check.as_ref(), self.roster.board().clone());
+            Watch::new(server.clone(), &role.settings.address, check, board, &self.metrics)
         })?;
         Ok(Member { server, watch: Some(watch) })
     }

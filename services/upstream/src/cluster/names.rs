@@ -43,10 +43,12 @@ impl Pool {
         }
         log::info!("upstream {}: {host} is at {}", self.name, listed(addresses));
         self.roster.remember(host, port, addresses);
-        let found = self.members.lock().found(index, addresses, looking);
+        let found = self.members.lock().found(index, addresses);
         if let Err(error) = found {
             log::error!("upstream {}: {host}: {error}", self.name);
         }
+        let watches = self.members.lock().watches();
+        watches.iter().for_each(|watch| watch.start(looking));
         self.changed();
     }
 }
