@@ -85,6 +85,8 @@ pub(crate) struct Running {
     pub(crate) since: Instant,
     /// Held for as long as the attempt runs.
     pub(crate) lease: Option<Lease>,
+    /// What its response is to bring beside its own cookies.
+    pub(crate) cookie: Option<HeaderValue>,
 }
 
 /// Why the answer is not the upstream's own.
@@ -344,7 +346,7 @@ impl Context {
 
     /// Ends the running attempt, if there is one, and tells its upstream.
     pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) {
-        let Some(Running { server, since, lease }) = self.attempts.running.take() else {
+        let Some(Running { server, since, lease, .. }) = self.attempts.running.take() else {
             return;
         };
         if let Some(connection) = &self.connection {

@@ -56,7 +56,7 @@ pub enum Unavailable {
         /// When it is worth asking again.
         retry_after: Duration,
     },
-    /// This request has no peer, and the client is to blame. It gets this answer.
+    /// This request has no peer, for a reason that its client should know. It gets this answer.
     #[error("refused: {}", .0.reason().unwrap_or("no reason given"))]
     Refused(Box<crate::LocalReply>),
     /// The peer could not be found out. The client gets 502.

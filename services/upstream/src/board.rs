@@ -17,6 +17,7 @@ use crate::server::{Hear, Server};
 pub(crate) struct Board {
     upstream: Arc<str>,
     up: IntGaugeVec,
+    ejected: IntGaugeVec,
     /// By label. A server is in it once for each watch.
     rows: Mutex<BTreeMap<Arc<str>, Vec<Arc<Server>>>>,
 }
@@ -29,7 +30,12 @@ impl Board {
             "Whether a server counts as healthy; of a name, how many of its addresses do.",
             &labels,
         )?;
-        Ok(Self { upstream: upstream.into(), up, rows: Mutex::default() })
+        let ejected = metrics.gauges(
+            "headwall_upstream_server_ejected",
+            "Whether a server is passed over because of how it has served; of a name, how many of its addresses are.",
+            &labels,
+        )?;
+        Ok(Self { upstream: upstream.into(), up, ejected, rows: Mutex::default() })
     }
 
     /// The name of the upstream.
@@ -54,7 +60,7 @@ impl Board {
         }
         if row.is_empty() {
             rows.remove(server.label());
-            for gauges in [&self.up] {
+            for gauges in [&self.up, &self.ejected] {
                 gauges.remove_label_values(&[&*self.upstream, server.label()]).unwrap_or_default();
             }
         } else {
@@ -71,11 +77,12 @@ impl Board {
             gauges.with_label_values(&[&*self.upstream, label]).set(i64::try_from(count).unwrap_or(i64::MAX));
         };
         set(&self.up, servers().filter(|server| server.is_up()).count());
+        set(&self.ejected, servers().filter(|server| server.is_ejected()).count());
     }
 }
 
 impl Hear for Board {
-    fn changed(&self) {
+    fn changed(self: Arc<Self>) {
         for (label, row) in &*self.rows.lock() {
             self.show(label, row);
         }

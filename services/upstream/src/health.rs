@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 
 use crate::ServerAddress;
 use crate::board::Board;
+use crate::passive::Referee;
+use crate::roster::Roster;
 use crate::server::Server;
 use prober::Prober;
 use record::{Change, Record};
@@ -40,6 +42,7 @@ pub(crate) struct Watch {
     server: Arc<Server>,
     check: Option<(Prober, Record)>,
     board: Arc<Board>,
+    referee: Arc<Referee>,
     has_begun: AtomicBool,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -49,15 +52,16 @@ impl Watch {
         server: Arc<Server>,
         written: &ServerAddress,
         check: Option<&HealthCheck>,
-        board: Arc<Board>,
+        roster: &Roster,
         metrics: &Metrics,
     ) -> Result<Self, BoxError> {
+        let (board, referee) = (roster.board().clone(), roster.referee().clone());
         let prepare = |check| {
             let record = Record::new([board.upstream(), server.label()], check, metrics)?;
             Ok::<_, BoxError>((Prober::new(check, written, server.peer())?, record))
         };
         let check = check.map(prepare).transpose()?;
-        Ok(Self { check, server, board, has_begun: AtomicBool::new(false), task: Mutex::default() })
+        Ok(Self { check, server, board, referee, has_begun: AtomicBool::new(false), task: Mutex::default() })
     }
 
     /// Begins, unless it has begun before. `looking` is held until the server has been looked at once.
@@ -83,7 +87,12 @@ impl Watch {
 
     /// Checks the server once, and says how long to wait for the next time.
     async fn check(&self, prober: &Prober, record: &Record) -> std::time::Duration {
+        // A check that was under way when it was ejected says nothing about it.
+        let was_ejected = self.server.is_ejected();
         let result = prober.probe(self.server.address()).await;
+        if was_ejected && result.is_ok() {
+            self.referee.pardon(&self.server);
+        }
         let (upstream, server) = (self.board.upstream(), self.server.full_name());
         let why = result.as_ref().err().map(|complaint| complaint.sentence.clone()).unwrap_or_default();
         match record.judge(self.server.is_up(), result) {

@@ -13,18 +13,30 @@
 
 mod address;
 mod board;
+mod breaker;
 mod cluster;
 mod dialect;
 mod health;
+mod passive;
 pub mod policy;
+mod queue;
 mod roster;
 mod server;
 mod settings;
+mod standing;
+mod sticky;
 mod tls;
+mod token;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
+pub use breaker::BreakerSettings;
 pub use health::{CheckMethod, GrpcCheck, HealthCheck, InvalidStatusRange, StatusRange};
+pub use passive::PassiveHealth;
 pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
+pub use queue::QueueSettings;
 pub use server::Server;
 pub use settings::{ClusterSettings, Keepalive, ServerSettings};
+pub use standing::Standing;
+pub use sticky::{SameSite, StickySettings};
 pub use tls::{TlsSettings, UnusableFile};
+pub use token::{CookieName, FieldName, InvalidName};

@@ -7,7 +7,14 @@
 //! The traits stand in this crate and not in the framework. The framework knows an upstream as something that names a
 //! peer; that an upstream has servers, and which of them may be asked now, is known here.
 
+mod consistent_hash;
+mod dice;
+mod least_requests;
+mod peak_ewma;
+mod random;
 mod round_robin;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +26,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::server::Server;
+use least_requests::LeastRequests;
+use peak_ewma::PeakEwma;
+use random::Random;
 use round_robin::RoundRobin;
+
+pub use consistent_hash::{ConsistentHash, HashKey};
 
 /// Chooses among the servers of a cluster.
 pub trait Policy: Send + Sync + 'static {
@@ -59,6 +71,7 @@ pub trait Policies:
 pub struct Candidate {
     server: Arc<Server>,
     weight: u32,
+    limit: u32,
 }
 
 /// What a policy is asked: which server one attempt goes to.
@@ -77,6 +90,14 @@ pub enum StandardPolicies {
     /// The servers take turns, by weight and without bursts.
     #[default]
     RoundRobin,
+    /// The one of two that has fewer requests for its weight; the two come by chance.
+    LeastRequests,
+    /// The one of two that is likely to answer first: by the time that its answers take, and its requests.
+    PeakEwma,
+    /// Any, by weight.
+    Random,
+    /// The same for each request with the same key, by a ring; when servers come and go, few keys move.
+    ConsistentHash(#[garde(dive)] ConsistentHash),
 }
 
 // === impl Candidate ===
@@ -84,7 +105,13 @@ pub enum StandardPolicies {
 impl Candidate {
     /// A server that gets `weight` hundredths of what one of weight 1 gets.
     pub fn new(server: Arc<Server>, weight: u32) -> Self {
-        Self { server, weight }
+        Self { server, weight: weight.max(1), limit: u32::MAX }
+    }
+
+    /// Gives it so many requests and tunnels at a time and no more. `u32::MAX` is no limit, and the default.
+    #[must_use]
+    pub fn with_limit(self, limit: u32) -> Self {
+        Self { limit, ..self }
     }
 
     /// The server.
@@ -95,6 +122,16 @@ impl Candidate {
     /// What it is worth now, in hundredths of the weight that was written, and never 0.
     pub fn weight(&self) -> u32 {
         self.weight
+    }
+
+    /// How many requests and tunnels it may have at a time.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Whether it has as many requests as it may have.
+    pub fn is_full(&self) -> bool {
+        self.limit != u32::MAX && self.server.in_flight() >= self.limit
     }
 }
 
@@ -126,12 +163,12 @@ impl<'a> Ask<'a> {
         !self.cx.tried().is_empty()
     }
 
-    /// Whether the server at `index` can take this attempt: the request has not been there before.
+    /// Whether the server at `index` can take this attempt: it is not full, and the request has not been there before.
     pub fn is_open(&self, index: usize) -> bool {
-        self.candidates.get(index).is_some_and(|candidate| !self.was_tried(candidate))
+        self.candidates.get(index).is_some_and(|candidate| !candidate.is_full() && !self.was_tried(candidate))
     }
 
-    fn was_tried(&self, candidate: &Candidate) -> bool {
+    pub(crate) fn was_tried(&self, candidate: &Candidate) -> bool {
         self.cx.tried().iter().any(|name| Arc::ptr_eq(name, candidate.server.name()))
     }
 }
@@ -142,6 +179,10 @@ impl Policies for StandardPolicies {
     fn build(&self) -> Result<Arc<dyn Policy>, BoxError> {
         Ok(match self {
             Self::RoundRobin => Arc::new(RoundRobin::default()),
+            Self::LeastRequests => Arc::new(LeastRequests),
+            Self::PeakEwma => Arc::new(PeakEwma),
+            Self::Random => Arc::new(Random),
+            Self::ConsistentHash(settings) => Arc::new(settings.clone()),
         })
     }
 }

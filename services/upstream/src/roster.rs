@@ -6,17 +6,19 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 
+use aws_lc_rs::rand;
 use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
 
 use crate::board::Board;
 use crate::health::Watch;
+use crate::passive::Referee;
 use crate::server::{Audience, Hear, Server};
 
 /// The servers of an upstream, over all its configs.
-#[derive(Debug)]
 pub(crate) struct Roster {
     servers: Kept<Server>,
     watches: Kept<Watch>,
@@ -24,6 +26,10 @@ pub(crate) struct Roster {
     answers: Mutex<HashMap<(String, u16), Vec<SocketAddr>>>,
     audience: Arc<Audience>,
     board: Arc<Board>,
+    referee: Arc<Referee>,
+    /// Requests and tunnels at all servers together, where that is limited.
+    together: Arc<AtomicU32>,
+    key: Mutex<Option<[u8; 32]>>,
 }
 
 /// Things that are there for as long as somebody else holds them, by what makes them what they are.
@@ -40,7 +46,9 @@ impl Roster {
         let hearer: Arc<dyn Hear> = board.clone();
         audience.join(Arc::downgrade(&hearer));
         let (servers, watches, answers) = (Kept::default(), Kept::default(), Mutex::default());
-        Ok(Self { servers, watches, answers, audience, board })
+        let referee = Arc::new(Referee::new(upstream, metrics)?);
+        let (together, key) = (Arc::default(), Mutex::default());
+        Ok(Self { servers, watches, answers, audience, board, referee, together, key })
     }
 
     /// The server with this identity, made now if nobody has it.
@@ -74,6 +82,27 @@ impl Roster {
     /// What the metrics say of the servers.
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// Who says which servers are passed over.
+    pub(crate) fn referee(&self) -> &Arc<Referee> {
+        &self.referee
+    }
+
+    /// How many requests and tunnels all servers have together, of those that count.
+    pub(crate) fn together(&self) -> &Arc<AtomicU32> {
+        &self.together
+    }
+
+    /// A secret that was made at random, and is the same for as long as there is a config with this upstream.
+    pub(crate) fn key(&self) -> Result<[u8; 32], BoxError> {
+        let mut made = self.key.lock();
+        if let Some(key) = *made {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        rand::fill(&mut key)?;
+        Ok(*made.insert(key))
     }
 
     /// Those who are told of changes.

@@ -1,7 +1,7 @@
 //! What a cluster is configured with.
 
-use std::borrow::Cow;
-use std::fmt;
+mod server;
+
 use std::sync::Arc;
 
 use garde::Validate;
@@ -9,15 +9,17 @@ use headwall_core::proxy_protocol::Version;
 use headwall_core::units::Duration;
 use headwall_core::upstream::Protocol;
 use headwall_core::{BoxError, Build, Module, Upstream};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::policy::{Policies, StandardPolicies};
-use crate::{HealthCheck, Scheme, ServerAddress, TlsSettings};
+use crate::{
+    BreakerSettings, HealthCheck, PassiveHealth, QueueSettings, Scheme, StickySettings, TlsSettings,
+};
+
+pub use server::ServerSettings;
 
 /// Servers that stand for one another.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Validate)]
@@ -26,12 +28,33 @@ use crate::{HealthCheck, Scheme, ServerAddress, TlsSettings};
 #[garde(context(()))]
 pub struct ClusterSettings<P: Policies = StandardPolicies> {
     /// The servers: addresses, or maps with an address and a weight. `https://` is spoken to either all of them or none.
-    #[garde(length(min = 1), custom(one_scheme), dive)]
+    #[garde(length(min = 1), custom(one_scheme), custom(different), custom(some_weight), dive)]
     pub servers: Vec<ServerSettings>,
     /// Which of them gets a request. Default: `round_robin`.
     #[serde(default)]
     #[garde(dive)]
     pub policy: P,
+    /// Keeps clients with the server that has answered them first, by a cookie. Default: they are not kept.
+    #[serde(default)]
+    #[garde(dive)]
+    pub sticky: Option<StickySettings>,
+    /// How many requests and tunnels all servers together may have at a time. Default: no limit.
+    #[serde(default)]
+    #[garde(inner(range(min = 1)))]
+    pub max_connections: Option<u32>,
+    /// Where requests wait that come when there is no place. Default: they do not wait, and get 503.
+    #[serde(default)]
+    #[garde(dive, custom(for_limits(&self.servers, self.max_connections)))]
+    pub queue: Option<QueueSettings>,
+    /// How long a server that has become available again takes to get its full share, and its full `max_connections`: both
+    /// grow evenly, from a twentieth. Not at the start, when all servers are new. Default: at once.
+    #[serde(default)]
+    #[garde(inner(custom(at_least_a_second)))]
+    pub slow_start: Option<Duration>,
+    /// Gives the upstream up for a while when too many attempts fail. Default: never.
+    #[serde(default)]
+    #[garde(dive)]
+    pub breaker: Option<BreakerSettings>,
     /// Which HTTP they are spoken to in. WebSockets are asked for in HTTP/1.1 in any case. Default: `http1`.
     #[serde(default)]
     #[garde(skip)]
@@ -49,21 +72,20 @@ pub struct ClusterSettings<P: Policies = StandardPolicies> {
     #[serde(default)]
     #[garde(dive)]
     pub health_check: Option<HealthCheck>,
+    /// When a server is passed over for a while because of how it serves requests. Default: after five attempts in a row without
+    /// an answer, or ten answered with 502 to 504.
+    #[serde(default)]
+    #[garde(dive)]
+    pub passive_health: PassiveHealth,
+    /// If fewer servers than this, in percent, are in use, then health is not believed, and requests go to all that are not
+    /// draining. Default: 0, so that nobody is sent to a server that is known to be down.
+    #[serde(default)]
+    #[garde(range(max = 100))]
+    pub panic_threshold: u32,
     /// How connections are kept for the next request.
     #[serde(default)]
     #[garde(skip)]
     pub keepalive: Keepalive,
-}
-
-/// One server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Validate)]
-pub struct ServerSettings {
-    /// Where it is.
-    #[garde(skip)]
-    pub address: ServerAddress,
-    /// How many requests it gets for each one that a server of weight 1 gets. Default: 1.
-    #[garde(range(min = 1, max = 100))]
-    pub weight: u32,
 }
 
 /// How connections to a server are kept.
@@ -81,67 +103,11 @@ impl<P: Policies> Module for ClusterSettings<P> {
     type Makes = dyn Upstream;
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Upstream>, BoxError> {
-        for (index, server) in self.servers.iter().enumerate() {
-            if self.servers[..index].iter().any(|earlier| earlier.address == server.address) {
-                return Err(
-                    format!("server `{}` is named twice; give it a weight instead", server.address).into()
-                );
-            }
-        }
         let tls = self.tls.as_ref().map(TlsSettings::read).transpose()?.unwrap_or_default();
         self.tls.iter().for_each(|tls| tls.warn(cx.name()));
         let cluster = Arc::new(Cluster::new(self, Dialect::new(self, tls), cx)?);
         cx.before_traffic(cluster.first_look());
         Ok(cluster)
-    }
-}
-
-// === impl ServerSettings ===
-
-impl<'de> Deserialize<'de> for ServerSettings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AddressOrMap)
-    }
-}
-
-/// The long form of a server.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Long {
-    /// Where it is.
-    address: ServerAddress,
-    /// How many requests it gets for each one that a server of weight 1 gets. Default: 1.
-    #[serde(default = "one")]
-    weight: u32,
-}
-
-struct AddressOrMap;
-
-impl<'de> Visitor<'de> for AddressOrMap {
-    type Value = ServerSettings;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address such as `127.0.0.1:3000` or `https://app.internal`, or a map with `address` and `weight`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<ServerSettings, E> {
-        Ok(ServerSettings { address: text.parse().map_err(E::custom)?, weight: 1 })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ServerSettings, A::Error> {
-        let Long { address, weight } = Long::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(ServerSettings { address, weight })
-    }
-}
-
-impl JsonSchema for ServerSettings {
-    fn schema_name() -> Cow<'static, str> {
-        "Server".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (short, long) = (generator.subschema_for::<ServerAddress>(), generator.subschema_for::<Long>());
-        json_schema!({ "description": "An address, or an address with a weight.", "anyOf": [short, long] })
     }
 }
 
@@ -151,10 +117,6 @@ impl Default for Keepalive {
     fn default() -> Self {
         Self { idle_timeout: Duration::from_secs(4) }
     }
-}
-
-fn one() -> u32 {
-    1
 }
 
 /// Requests of one route go to any of the servers, and must not be encrypted by chance.
@@ -170,6 +132,43 @@ fn one_scheme(servers: &[ServerSettings], (): &()) -> garde::Result {
     }
 }
 
+fn different(servers: &[ServerSettings], (): &()) -> garde::Result {
+    let is_named_before = |&(index, server): &(usize, &ServerSettings)| {
+        servers[..index].iter().any(|earlier| earlier.address == server.address)
+    };
+    match servers.iter().enumerate().find(is_named_before) {
+        Some((_, twice)) => Err(garde::Error::new(format!(
+            "server `{}` is named twice; give it a weight instead",
+            twice.address
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn some_weight(servers: &[ServerSettings], (): &()) -> garde::Result {
+    if !servers.is_empty() && servers.iter().all(|server| server.weight == 0) {
+        return Err(garde::Error::new(
+            "expected a server with a weight of more than 0: nobody would get a request",
+        ));
+    }
+    Ok(())
+}
+
+fn for_limits(
+    servers: &[ServerSettings],
+    together: Option<u32>,
+) -> impl FnOnce(&Option<QueueSettings>, &()) -> garde::Result {
+    let is_limited = together.is_some() || servers.iter().any(|server| server.max_connections.is_some());
+    move |queue, ()| {
+        if queue.is_some() && !is_limited {
+            return Err(garde::Error::new(
+                "expected `max_connections`, here or at a server, because without it nobody ever waits",
+            ));
+        }
+        Ok(())
+    }
+}
+
 fn for_https(servers: &[ServerSettings]) -> impl FnOnce(&Option<TlsSettings>, &()) -> garde::Result {
     let is_plain = servers.iter().all(|server| server.address.scheme == Scheme::Http);
     move |tls, ()| {
@@ -180,4 +179,8 @@ fn for_https(servers: &[ServerSettings]) -> impl FnOnce(&Option<TlsSettings>, &(
         }
         Ok(())
     }
+}
+
+fn at_least_a_second(time: &Duration, (): &()) -> garde::Result {
+    if time.as_std().as_secs() == 0 { Err(garde::Error::new("expected at least 1s")) } else { Ok(()) }
 }

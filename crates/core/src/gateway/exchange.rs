@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::header::{EXPECT, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
@@ -97,9 +97,9 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
         let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
         target.announce(cx.client_socket(), destination);
     }
-    let Target { http, server, lease, .. } = target;
+    let Target { http, server, lease, cookie, .. } = target;
     cx.attempts.tried.push(server.clone());
-    cx.attempts.running = Some(Running { server, since: Instant::now(), lease });
+    cx.attempts.running = Some(Running { server, since: Instant::now(), lease, cookie });
     Ok(http)
 }
 
@@ -241,6 +241,10 @@ pub(crate) fn response(version: Version, res: &mut ResponseHead, cx: &mut Contex
     // An HTTP/1.0 client knows no chunks: its response ends with the connection (RFC 9112, 6.1).
     if version < Version::HTTP_11 {
         res.headers.remove(TRANSFER_ENCODING);
+    }
+    // A reply of our own comes when the attempt is over, so this is an upstream's.
+    if let Some(cookie) = cx.attempts.running.as_mut().and_then(|running| running.cookie.take()) {
+        res.headers.append(SET_COOKIE, cookie);
     }
     for index in (0..cx.entered.len()).rev() {
         if cx.entered[index].has(Phases::RESPONSE) {

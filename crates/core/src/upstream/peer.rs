@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use schemars::JsonSchema;
@@ -25,6 +26,7 @@ pub struct Peer {
     name: Arc<str>,
     announcer: Option<Announcer>,
     lease: Option<Lease>,
+    cookie: Option<HeaderValue>,
 }
 
 /// Whatever must not outlive an attempt.
@@ -49,6 +51,7 @@ pub(crate) struct Target {
     pub(crate) http: Box<HttpPeer>,
     pub(crate) server: Arc<str>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) cookie: Option<HeaderValue>,
     announcer: Option<Announcer>,
 }
 
@@ -82,7 +85,7 @@ impl Peer {
         http.options.idle_timeout = Some(Duration::from_secs(4));
         // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
         http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        Self { http: Box::new(http), name, announcer: None, lease: None }
+        Self { http: Box::new(http), name, announcer: None, lease: None, cookie: None }
     }
 
     /// Speaks another HTTP than HTTP/1.1. A WebSocket is asked for in HTTP/1.1 all the same.
@@ -120,6 +123,14 @@ impl Peer {
         self
     }
 
+    /// Adds a `Set-Cookie` (RFC 6265, 4.1) to the response that this attempt brings, before the route's filters see it: a
+    /// client that is to come back to the same server can be told so by nobody else.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        self.cookie = Some(cookie);
+        self
+    }
+
     /// How long a connection may wait idle in the pool for its next request.
     #[must_use]
     pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
@@ -150,16 +161,16 @@ impl Peer {
     }
 
     pub(crate) fn into_target(self) -> Target {
-        let Self { http, name: server, announcer, lease } = self;
-        Target { http, server, lease, announcer }
+        let Self { http, name: server, announcer, lease, cookie } = self;
+        Target { http, server, lease, cookie, announcer }
     }
 }
 
 impl Clone for Peer {
-    /// The same server without the lease: a lease belongs to one attempt.
+    /// The same server without lease and cookie, which belong to one attempt.
     fn clone(&self) -> Self {
         let (http, name, announcer) = (self.http.clone(), self.name.clone(), self.announcer.clone());
-        Self { http, name, announcer, lease: None }
+        Self { http, name, announcer, lease: None, cookie: None }
     }
 }
 

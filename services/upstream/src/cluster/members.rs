@@ -3,23 +3,29 @@
 //! A config names servers; each of these roles is filled by as many servers as there are addresses for it: one for an
 //! address that was written, none or several for a name. Who fills a role changes while the cluster is at work.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwall_core::{BoxError, Build, Metrics};
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
+use tokio::time::Instant;
 
 use crate::dialect::{Dialect, Name};
 use crate::health::Watch;
 use crate::policy::{Candidate, Policies};
 use crate::roster::Roster;
 use crate::server::Server;
+use crate::standing::Eligible;
 use crate::{ClusterSettings, HealthCheck, Place, ServerSettings};
 
 /// The servers of one cluster.
 pub(super) struct Members {
     dialect: Dialect,
     check: Option<HealthCheck>,
+    slow_start: Option<Duration>,
+    panic_threshold: u32,
     metrics: Metrics,
     roster: Arc<Roster>,
     roles: Vec<Role>,
@@ -32,6 +38,17 @@ pub(super) struct Role {
     name: Name,
     cast: Vec<Member>,
 }
+
+/// The servers that may be asked.
+pub(super) struct Groups {
+    /// The most wanted first.
+    pub(super) by_priority: Vec<Vec<Candidate>>,
+    /// Whether one of them is still on its way to its full share.
+    pub(super) is_warming: bool,
+}
+
+/// The steps of a slow start.
+pub(super) const STEPS: u32 = 20;
 
 /// One server that fills a role.
 struct Member {
@@ -56,7 +73,10 @@ impl Members {
         };
         let roles = settings.servers.iter().map(role).collect::<Result<_, _>>()?;
         let check = settings.health_check.clone();
-        let mut members = Self { dialect, check, metrics: cx.metrics().clone(), roster, roles };
+        let slow_start = settings.slow_start.map(|time| time.as_std());
+        let metrics = cx.metrics().clone();
+        let panic_threshold = settings.panic_threshold;
+        let mut members = Self { dialect, check, slow_start, panic_threshold, metrics, roster, roles };
         for index in 0..members.roles.len() {
             let cast = match &members.roles[index].settings.address.place {
                 Place::Ip(address) => vec![members.member(index, Address::Inet(*address))?],
@@ -88,6 +108,13 @@ impl Members {
         Ok(())
     }
 
+    /// The servers' names, each once.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        let servers = self.roles.iter().flat_map(|role| &role.cast).map(|member| member.server.name());
+        let names: BTreeSet<_> = servers.cloned().collect();
+        names.into_iter().collect()
+    }
+
     /// Those who watch the servers.
     pub(super) fn watches(&self) -> Vec<Arc<Watch>> {
         let members = self.roles.iter().flat_map(|role| &role.cast);
@@ -100,12 +127,28 @@ impl Members {
     }
 
     /// The servers that may be asked, by priority.
-    pub(super) fn groups(&self) -> Vec<Vec<Candidate>> {
-        let candidates = self.roles.iter().flat_map(|role| {
-            let available = role.cast.iter().filter(|member| member.server.is_available());
-            available.map(|member| Candidate::new(member.server.clone(), role.settings.weight * 100))
-        });
-        vec![candidates.collect()]
+    pub(super) fn groups(&self) -> Groups {
+        let now = Instant::now();
+        let (mut by_priority, mut is_warming) = (BTreeMap::<u32, Vec<Candidate>>::new(), false);
+        let roles = || self.roles.iter().filter(|role| role.settings.weight > 0);
+        let standings = roles().flat_map(|role| role.cast.iter().map(|member| member.server.standing()));
+        let eligible = Eligible::among(standings, self.panic_threshold);
+        for role in roles() {
+            let ServerSettings { weight, priority, max_connections, .. } = role.settings;
+            let group = by_priority.entry(priority).or_default();
+            for Member { server, .. } in
+                role.cast.iter().filter(|member| eligible.has(member.server.standing()))
+            {
+                let warm = self.slow_start.map_or(STEPS, |all| warm(server.recovered(), now, all));
+                is_warming |= warm < STEPS;
+                let limit = max_connections
+                    .map(|limit| (u64::from(limit) * u64::from(warm) / u64::from(STEPS)).max(1));
+                let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX);
+                let candidate = Candidate::new(server.clone(), weight * 100 * warm / STEPS);
+                group.push(candidate.with_limit(limit));
+            }
+        }
+        Groups { by_priority: by_priority.into_values().collect(), is_warming }
     }
 
     fn member(&self, index: usize, address: Address) -> Result<Member, BoxError> {
@@ -119,9 +162,36 @@ impl Members {
         })?;
         let identity = format!("{identity} {:?}", self.check);
         let watch = self.roster.watch(&identity, || {
-            let (check, board) = (self.check.as_ref(), self.roster.board().clone());
-            Watch::new(server.clone(), &role.settings.address, check, board, &self.metrics)
+            Watch::new(
+                server.clone(),
+                &role.settings.address,
+                self.check.as_ref(),
+                &self.roster,
+                &self.metrics,
+            )
         })?;
         Ok(Member { server, watch: Some(watch) })
+    }
+}
+
+/// How many steps of a slow start a server has made.
+fn warm(recovered: Option<Instant>, now: Instant, slow_start: Duration) -> u32 {
+    let Some(recovered) = recovered else { return STEPS };
+    let share = now.saturating_duration_since(recovered).as_secs_f64() / slow_start.as_secs_f64();
+    ((share * f64::from(STEPS)) as u32).clamp(1, STEPS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_start_is_even_and_only_for_those_who_were_away() {
+        let start = Instant::now();
+        let all = Duration::from_secs(40);
+        assert_eq!(warm(None, start, all), STEPS, "it was never away");
+        for (seconds, steps) in [(0, 1), (1, 1), (4, 2), (20, 10), (39, 19), (40, 20), (4_000, 20)] {
+            assert_eq!(warm(Some(start), start + Duration::from_secs(seconds), all), steps, "{seconds} s");
+        }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{Place, Pool, Role};
-use crate::server::Hear;
 
 /// How often a name is looked up again.
 const LOOK_UP: Duration = Duration::from_secs(30);
@@ -31,7 +30,7 @@ impl Pool {
 
     /// Takes an answer in. The last good one stays when there is no new one.
     fn hear_of(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         host: &str,
         port: u16,
@@ -49,7 +48,7 @@ impl Pool {
         }
         let watches = self.members.lock().watches();
         watches.iter().for_each(|watch| watch.start(looking));
-        self.changed();
+        self.renew();
     }
 }
 
