@@ -3,6 +3,7 @@
 mod addresses;
 mod checks;
 mod kinds;
+mod passive;
 mod turns;
 
 use std::sync::Arc;
