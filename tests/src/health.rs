@@ -3,6 +3,7 @@
 mod addresses;
 mod checks;
 mod kinds;
+mod names;
 mod passive;
 mod turns;
 

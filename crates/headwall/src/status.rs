@@ -19,6 +19,8 @@ pub(crate) struct Status {
     upstreams: ArcSwap<Vec<Arc<NamedUpstream>>>,
     certificates: Arc<ArcSwap<Vec<Arc<Certificate>>>>,
     wait_for_certificates: AtomicBool,
+    /// Names that the admin listener may be asked by.
+    admin_hosts: ArcSwap<Vec<String>>,
     reloads: Reloads,
 }
 
@@ -74,6 +76,7 @@ impl Status {
             upstreams: ArcSwap::default(),
             certificates,
             wait_for_certificates: AtomicBool::new(false),
+            admin_hosts: ArcSwap::default(),
             reloads,
             metrics,
         })
@@ -97,6 +100,7 @@ impl Status {
     ) {
         self.upstreams.store(Arc::new(upstreams));
         self.certificates.store(Arc::new(certificates));
+        self.admin_hosts.store(Arc::new(admin.hosts.clone()));
         self.wait_for_certificates.store(admin.wait_for_certificates, Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reloads.last_success.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
@@ -110,6 +114,16 @@ impl Status {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// The upstreams that are at work.
+    pub(crate) fn upstreams(&self) -> Arc<Vec<Arc<NamedUpstream>>> {
+        self.upstreams.load_full()
+    }
+
+    /// Names that the admin listener may be asked by, besides addresses.
+    pub(crate) fn admin_hosts(&self) -> Arc<Vec<String>> {
+        self.admin_hosts.load_full()
     }
 
     /// How each certificate fares.

@@ -18,6 +18,7 @@ pub(crate) struct Board {
     upstream: Arc<str>,
     up: IntGaugeVec,
     ejected: IntGaugeVec,
+    draining: IntGaugeVec,
     /// By label. A server is in it once for each watch.
     rows: Mutex<BTreeMap<Arc<str>, Vec<Arc<Server>>>>,
 }
@@ -35,7 +36,12 @@ impl Board {
             "Whether a server is passed over because of how it has served; of a name, how many of its addresses are.",
             &labels,
         )?;
-        Ok(Self { upstream: upstream.into(), up, ejected, rows: Mutex::default() })
+        let draining = metrics.gauges(
+            "headwall_upstream_server_draining",
+            "Whether an operator lets a server finish what it has; of a name, of how many of its addresses.",
+            &labels,
+        )?;
+        Ok(Self { upstream: upstream.into(), up, ejected, draining, rows: Mutex::default() })
     }
 
     /// The name of the upstream.
@@ -60,7 +66,7 @@ impl Board {
         }
         if row.is_empty() {
             rows.remove(server.label());
-            for gauges in [&self.up, &self.ejected] {
+            for gauges in [&self.up, &self.ejected, &self.draining] {
                 gauges.remove_label_values(&[&*self.upstream, server.label()]).unwrap_or_default();
             }
         } else {
@@ -78,6 +84,7 @@ impl Board {
         };
         set(&self.up, servers().filter(|server| server.is_up()).count());
         set(&self.ejected, servers().filter(|server| server.is_ejected()).count());
+        set(&self.draining, servers().filter(|server| server.is_draining()).count());
     }
 }
 

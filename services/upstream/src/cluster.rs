@@ -5,6 +5,7 @@
 
 mod members;
 mod names;
+mod orders;
 mod snapshot;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use headwall_core::upstream::{Disobeyed, Order, ServerStatus};
 use headwall_core::{
     Attempt, BoxError, Build, Context, LocalReply, Peer, RequestHead, Unavailable, Upstream, async_trait,
 };
@@ -23,14 +25,15 @@ use tokio::task::JoinHandle;
 
 use crate::breaker::{Breaker, Turned};
 use crate::dialect::Dialect;
+use crate::discovery::Resolver;
 use crate::passive::Judge;
 use crate::policy::{Policies, Policy};
 use crate::queue::NoPlace;
 use crate::roster::Roster;
 use crate::server::{Hear, InFlight, Server};
 use crate::sticky::Sticky;
-use crate::{ClusterSettings, Place, QueueSettings};
-use members::{Members, Role, STEPS};
+use crate::{ClusterSettings, QueueSettings};
+use members::{Members, STEPS};
 use snapshot::{Chosen, Nobody, Snapshot};
 
 /// How long clients are told to stay away when there is nobody to ask and no check that would find out.
@@ -54,6 +57,7 @@ pub(crate) struct Pool {
     retry_after: Duration,
     slow_start: Option<Duration>,
     roster: Arc<Roster>,
+    resolver: Resolver,
     /// Who the servers are. Requests do not look here.
     members: parking_lot::Mutex<Members>,
     snapshot: ArcSwap<Snapshot>,
@@ -101,6 +105,7 @@ impl Cluster {
             retry_after: interval.min(Duration::from_secs(10)),
             slow_start: settings.slow_start.map(|time| time.as_std()),
             roster,
+            resolver: Resolver::new(&settings.dns),
             members: members.into(),
             snapshot: ArcSwap::default(),
             tasks: parking_lot::Mutex::default(),
@@ -162,6 +167,14 @@ impl Upstream for Cluster {
 
     fn is_available(&self) -> bool {
         !self.0.snapshot.load().is_empty()
+    }
+
+    fn servers(&self) -> Vec<ServerStatus> {
+        self.0.servers()
+    }
+
+    fn order(&self, server: &str, order: Order) -> Result<(), Disobeyed> {
+        self.0.order(server, order)
     }
 
     /// Servers that another config has too go on being watched by its cluster.

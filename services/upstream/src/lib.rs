@@ -16,6 +16,7 @@ mod board;
 mod breaker;
 mod cluster;
 mod dialect;
+mod discovery;
 mod health;
 mod passive;
 pub mod policy;
@@ -30,6 +31,7 @@ mod token;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
 pub use breaker::BreakerSettings;
+pub use discovery::DnsSettings;
 pub use health::{CheckMethod, GrpcCheck, HealthCheck, InvalidStatusRange, StatusRange};
 pub use passive::PassiveHealth;
 pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};

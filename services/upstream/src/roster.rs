@@ -5,7 +5,6 @@
 //! costs nothing that is known. What no cluster holds any more is gone.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 
@@ -14,6 +13,7 @@ use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
 
 use crate::board::Board;
+use crate::discovery::{Found, Question};
 use crate::health::Watch;
 use crate::passive::Referee;
 use crate::server::{Audience, Hear, Server};
@@ -23,7 +23,7 @@ pub(crate) struct Roster {
     servers: Kept<Server>,
     watches: Kept<Watch>,
     /// The last good answer to each look-up.
-    answers: Mutex<HashMap<(String, u16), Vec<SocketAddr>>>,
+    answers: Mutex<HashMap<Question, Vec<Found>>>,
     audience: Arc<Audience>,
     board: Arc<Board>,
     referee: Arc<Referee>,
@@ -69,14 +69,14 @@ impl Roster {
         self.watches.obtain(identity, make)
     }
 
-    /// Where a name was the last time that it could be looked up.
-    pub(crate) fn answer(&self, host: &str, port: u16) -> Vec<SocketAddr> {
-        self.answers.lock().get(&(host.to_owned(), port)).cloned().unwrap_or_default()
+    /// Where a name led the last time that it could be looked up.
+    pub(crate) fn answer(&self, question: &Question) -> Vec<Found> {
+        self.answers.lock().get(question).cloned().unwrap_or_default()
     }
 
-    /// Remembers where a name is.
-    pub(crate) fn remember(&self, host: &str, port: u16, addresses: &[SocketAddr]) {
-        self.answers.lock().insert((host.to_owned(), port), addresses.to_vec());
+    /// Remembers where a name leads.
+    pub(crate) fn remember(&self, question: &Question, found: &[Found]) {
+        self.answers.lock().insert(question.clone(), found.to_vec());
     }
 
     /// What the metrics say of the servers.

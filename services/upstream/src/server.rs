@@ -32,6 +32,8 @@ pub struct Server {
     in_flight: AtomicU32,
     latency: Latency,
     conduct: Conduct,
+    /// What an operator says that it is worth; NO_ORDER where nobody has.
+    weight: AtomicU32,
     audience: Arc<Audience>,
 }
 
@@ -72,6 +74,9 @@ pub(crate) struct InFlight {
     together: Option<Arc<AtomicU32>>,
 }
 
+/// No weight that anybody could order.
+const NO_ORDER: u32 = u32::MAX;
+
 // === impl Server ===
 
 impl Server {
@@ -92,6 +97,7 @@ impl Server {
             in_flight: AtomicU32::new(0),
             latency: Latency::new(),
             conduct: Conduct::default(),
+            weight: AtomicU32::new(NO_ORDER),
             audience,
         }
     }
@@ -193,6 +199,17 @@ impl Server {
         if self.condition.awaited.swap(false, Ordering::Relaxed) {
             self.audience.changed();
         }
+    }
+
+    /// What an operator says that it is worth, instead of what the config says.
+    pub(crate) fn ordered_weight(&self) -> Option<u32> {
+        Some(self.weight.load(Ordering::Relaxed)).filter(|weight| *weight != NO_ORDER)
+    }
+
+    /// The operator's word on that.
+    pub(crate) fn set_weight(&self, weight: Option<u32>) {
+        self.weight.store(weight.unwrap_or(NO_ORDER), Ordering::Relaxed);
+        self.audience.changed();
     }
 
     fn turn(&self, part: &AtomicBool, value: bool) {

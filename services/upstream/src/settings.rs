@@ -16,7 +16,8 @@ use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::policy::{Policies, StandardPolicies};
 use crate::{
-    BreakerSettings, HealthCheck, PassiveHealth, QueueSettings, Scheme, StickySettings, TlsSettings,
+    BreakerSettings, DnsSettings, HealthCheck, PassiveHealth, QueueSettings, Scheme, StickySettings,
+    TlsSettings,
 };
 
 pub use server::ServerSettings;
@@ -82,6 +83,10 @@ pub struct ClusterSettings<P: Policies = StandardPolicies> {
     #[serde(default)]
     #[garde(range(max = 100))]
     pub panic_threshold: u32,
+    /// How names of servers are looked up. Default: as the system does, as often as their TTL says.
+    #[serde(default)]
+    #[garde(dive)]
+    pub dns: DnsSettings,
     /// How connections are kept for the next request.
     #[serde(default)]
     #[garde(skip)]

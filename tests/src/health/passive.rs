@@ -36,7 +36,7 @@ async fn a_server_that_fails_requests_is_passed_over_while_its_checks_pass() {
     let client = gateway.client();
     let mut failed = 0;
     for _ in 0..20 {
-        failed += u32::from(client.get("/").send().await.status() == 503);
+        failed += u32::from(client.get("/").send().await.status == 503);
     }
     assert_eq!(failed, 3, "the third was the last");
     assert_eq!(metric(&gateway, "server_up", &servers[1]), Some(1.0), "its checks still pass");
@@ -53,7 +53,7 @@ async fn an_ejection_ends_after_its_time() {
     let servers = [good.address().to_string(), bad.address().to_string()];
     let gateway = in_front_of(&servers, "passive_health: { gateway_errors: 1, base_time: 1s }").await;
     let client = gateway.client();
-    eventually(10, async || (client.get("/").send().await.status() == 502).then_some(())).await;
+    eventually(10, async || (client.get("/").send().await.status == 502).then_some(())).await;
     ill.becomes(200);
     let hits = bad.hits();
     client.get("/").send().await.assert_status(200);
@@ -76,7 +76,7 @@ async fn a_check_that_passes_ends_an_ejection() {
     let settings = format!("passive_health: {{ gateway_errors: 1, base_time: 5m }}, {check}");
     let gateway = in_front_of(&servers, &settings).await;
     let client = gateway.client();
-    eventually(10, async || (client.get("/").send().await.status() == 502).then_some(())).await;
+    eventually(10, async || (client.get("/").send().await.status == 502).then_some(())).await;
     ill.becomes(200);
     let hits = bad.hits_of("/");
     eventually(10, async || {
@@ -158,7 +158,7 @@ async fn an_ejection_outlives_a_reload() {
     let settings = "passive_health: { gateway_errors: 1, base_time: 5m }";
     let mut gateway = in_front_of(&servers, settings).await;
     let client = gateway.client();
-    eventually(10, async || (client.get("/").send().await.status() == 502).then_some(())).await;
+    eventually(10, async || (client.get("/").send().await.status == 502).then_some(())).await;
     let yaml = format!(
         "
         sites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]
