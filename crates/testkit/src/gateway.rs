@@ -113,8 +113,18 @@ impl Gateway {
     ///
     /// If there is none.
     pub async fn admin(&self, path: &str) -> Reply {
+        self.admin_client().get(path).send().await
+    }
+
+    /// A client of the admin listener.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn admin_client(&self) -> Client {
         match self.running.admin_address() {
-            Some(Address::Tcp(address)) => Client::to(address).get(path).send().await,
+            Some(Address::Tcp(address)) => Client::to(address),
             other => panic!("there is no admin listener on TCP: {other:?}"),
         }
     }
