@@ -4,12 +4,14 @@
 //! for that there is `instructions.rs`.
 
 mod hot_path;
+mod picks;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
 use hot_path::{Limit, Lookup, Stack};
+use picks::Picks;
 
 fn routes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route");
@@ -49,6 +51,16 @@ fn limits(criterion: &mut Criterion) {
     criterion.bench_function("rate limit check", |bencher| bencher.iter(|| black_box(&limit).check()));
 }
 
+/// The choice of a server, without the request around it. The budget is 100 ns.
+fn picks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pick among 100 servers");
+    for (name, picks) in Picks::by_every_policy(100) {
+        assert!(picks.pick().is_some(), "the benchmark finds a server");
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(&picks).pick()));
+    }
+    group.finish();
+}
+
 /// Client and origin are in these too, with about half of the time.
 fn requests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request over loopback");
@@ -61,5 +73,5 @@ fn requests(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, routes, heads, limits, requests);
+criterion_group!(benches, routes, heads, limits, picks, requests);
 criterion_main!(benches);

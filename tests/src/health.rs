@@ -15,14 +15,14 @@ use headwall_testkit::{Behaviour, Fixed, Gateway, Origin, Request, Response, eve
 
 /// What a server answers when it is asked for its health; the test changes it.
 #[derive(Debug, Clone)]
-struct Health(Arc<AtomicU16>);
+pub(crate) struct Health(Arc<AtomicU16>);
 
 impl Health {
-    fn with(status: u16) -> Self {
+    pub(crate) fn with(status: u16) -> Self {
         Self(Arc::new(AtomicU16::new(status)))
     }
 
-    fn becomes(&self, status: u16) {
+    pub(crate) fn becomes(&self, status: u16) {
         self.0.store(status, Ordering::SeqCst);
     }
 }
@@ -35,13 +35,13 @@ impl Behaviour for Health {
 }
 
 /// A server that answers everything with `name`, and says at `/health` how it is.
-async fn server(name: &'static str, health: &Health) -> Origin {
+pub(crate) async fn server(name: &'static str, health: &Health) -> Origin {
     let otherwise = Fixed::status(200).body(name);
     Origin::builder().route("/health", health.clone()).otherwise(otherwise).start().await
 }
 
 /// What the metrics say of a server of the upstream `app`.
-fn is_up(gateway: &Gateway, server: &Origin) -> Option<f64> {
+pub(crate) fn is_up(gateway: &Gateway, server: &Origin) -> Option<f64> {
     gateway.metric(&format!(r#"headwall_upstream_server_up{{server="{}",upstream="app"}}"#, server.address()))
 }
 
@@ -52,7 +52,7 @@ fn checks(gateway: &Gateway, server: &Origin, result: &str) -> Option<f64> {
     ))
 }
 
-async fn until_up(gateway: &Gateway, server: &Origin, up: bool) {
+pub(crate) async fn until_up(gateway: &Gateway, server: &Origin, up: bool) {
     let wanted = if up { 1.0 } else { 0.0 };
     eventually(10, async || (is_up(gateway, server) == Some(wanted)).then_some(())).await;
 }

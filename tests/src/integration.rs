@@ -16,6 +16,7 @@ mod strict;
 
 // What outlives a request.
 mod acme;
+mod balancing;
 mod health;
 mod reload;
 mod shutdown;

@@ -344,11 +344,10 @@ impl Context {
         }
     }
 
-    /// Ends the running attempt, if there is one, and tells its upstream.
-    pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) {
-        let Some(Running { server, since, lease, .. }) = self.attempts.running.take() else {
-            return;
-        };
+    /// Ends the running attempt, if there is one, and tells its upstream. The lease is for whoever goes on with the
+    /// connection, as a tunnel does; otherwise it ends here too.
+    pub(crate) fn finish_attempt(&mut self, failure: Option<Failure>) -> Option<Lease> {
+        let Running { server, since, lease, .. } = self.attempts.running.take()?;
         if let Some(connection) = &self.connection {
             connection.never_give_up();
         }
@@ -358,6 +357,7 @@ impl Context {
             let lease = lease.as_deref();
             forward.upstream.finished(&Attempt { server: &server, status, failure, elapsed, lease });
         }
+        lease
     }
 }
 

@@ -7,6 +7,8 @@ mod members;
 mod names;
 mod orders;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;

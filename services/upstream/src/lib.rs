@@ -7,9 +7,9 @@
 //!     health_check: { path: /health, interval: 10s }
 //! ```
 //!
-//! Requests go to the healthy ones in turn, by weight. A server is checked before it gets its first request, keeps its
-//! health and its connections over a reload that does not change the cluster, and is one of the things that `/readyz`
-//! speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
+//! Requests go to those that are available, in turn or by another [policy]. A server is checked before it gets its first
+//! request, keeps its health and its connections over a reload that does not change it, and is one of the things that
+//! `/readyz` speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
 mod board;

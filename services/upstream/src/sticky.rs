@@ -25,7 +25,7 @@ use crate::token::CookieName;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Sticky")]
 pub struct StickySettings {
-    /// The cookie's name. Two upstreams of one site need two names. Default: `headwall_server`.
+    /// The cookie's name. Two upstreams of one site need two names. Default: `headwall-server`.
     #[garde(skip)]
     pub cookie: CookieName,
     /// What the cookie is signed with: at least 16 bytes, from a `${VARIABLE}`. Processes that share it know each other's

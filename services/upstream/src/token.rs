@@ -68,7 +68,7 @@ impl From<FieldName> for String {
 
 impl CookieName {
     /// The name that sticky cookies have by default.
-    pub(crate) const SERVER: Self = Self(Cow::Borrowed("headwall_server"));
+    pub(crate) const SERVER: Self = Self(Cow::Borrowed("headwall-server"));
 
     /// The value of the first cookie of this name.
     pub(crate) fn of<'a>(&self, req: &'a RequestHead) -> Option<&'a [u8]> {

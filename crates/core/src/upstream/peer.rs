@@ -115,8 +115,8 @@ impl Peer {
         self
     }
 
-    /// Keeps `lease` until the attempt is over, even if it panics: drop it to release a place in a queue. How the attempt
-    /// ended is told before, in [`Attempt::lease`](super::Attempt::lease)'s company.
+    /// Keeps `lease` until the attempt is over, even if it panics, and a tunnel's until the tunnel has ended: drop it to
+    /// release a place at a server. [`Upstream::finished`](super::Upstream::finished) is shown it before.
     #[must_use]
     pub fn with_lease(mut self, lease: impl Any + Send + Sync) -> Self {
         self.lease = Some(Box::new(lease));

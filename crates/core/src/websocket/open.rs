@@ -102,7 +102,9 @@ async fn ask<S>(gateway: &Gateway<S>, session: &mut Session, cx: &mut Context) -
                 return Ok(Asked { origin, peer, res });
             }
             // A kept-alive connection may have died in the pool; a GET can be sent again.
-            Err(_) if reused && exchange::attempts_are_left(cx) => cx.finish_attempt(Some(Failure::Closed)),
+            Err(_) if reused && exchange::attempts_are_left(cx) => {
+                cx.finish_attempt(Some(Failure::Closed));
+            }
             Err(error) => {
                 let error = error.into_up();
                 exchange::complain(cx, &error);

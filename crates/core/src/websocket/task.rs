@@ -37,7 +37,8 @@ impl Task {
         let duration = cx.started().elapsed();
         let status = Some(StatusCode::SWITCHING_PROTOCOLS);
         exit::count(cx, &Outcome { status, reason: None, duration, bytes_received: 0, bytes_sent: 0 });
-        cx.finish_attempt(None);
+        // The handshake was answered; the place at the server is taken until the tunnel ends.
+        let lease = cx.finish_attempt(None);
         cx.leave_routes();
         cx.let_go_of_the_head();
         if let Some(connection) = &cx.connection {
@@ -47,6 +48,7 @@ impl Task {
         self.headers = only_for_the_log(&self.headers);
         let metrics = metrics.cloned();
         tokio::spawn(async move {
+            let _lease = lease;
             let _open = metrics.as_ref().map(|metrics| {
                 metrics.opened.inc();
                 Open::new(&metrics.open)

@@ -104,6 +104,11 @@ impl Members {
         Ok(members)
     }
 
+    #[cfg(test)]
+    pub(super) fn servers(&self) -> Vec<Arc<Server>> {
+        self.roles.iter().flat_map(|role| &role.cast).map(|member| member.server.clone()).collect()
+    }
+
     /// The roles, in the order of the config.
     pub(super) fn roles(&self) -> &[Role] {
         &self.roles

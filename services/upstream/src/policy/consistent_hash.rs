@@ -114,10 +114,13 @@ impl Pick for Ring {
     fn pick(&self, ask: &Ask<'_>) -> Option<usize> {
         let key = self.by.hash(ask).unwrap_or_else(|| fastrand::u64(..));
         let first = self.from(key).find(|&server| ask.is_open(server))?;
+        let in_flight = |server: usize| u64::from(ask.candidates()[server].server().in_flight());
+        // Nobody's bound is less than one request, so the others need not be looked at.
+        if self.max_load.is_none() || in_flight(first) == 0 {
+            return Some(first);
+        }
         let Some(bound) = self.bound(ask.candidates()) else { return Some(first) };
-        let has_room = |&server: &usize| {
-            ask.is_open(server) && u64::from(ask.candidates()[server].server().in_flight()) < bound
-        };
+        let has_room = |&server: &usize| ask.is_open(server) && in_flight(server) < bound;
         // Somebody is below the average, so somebody has room, unless it is closed.
         Some(self.from(key).find(has_room).unwrap_or(first))
     }

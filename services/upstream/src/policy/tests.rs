@@ -105,7 +105,8 @@ async fn a_slow_server_gets_less_and_is_tried_again_later() {
         let now = tokio::time::Instant::now();
         candidates[index].server().latency().take_in(Duration::from_millis(took), now);
     };
-    (ended(0, 10), ended(1, 200));
+    ended(0, 10);
+    ended(1, 200);
     assert_eq!(shares(&StandardPolicies::PeakEwma, &candidates, 1_000), [1_000, 0]);
     for _ in 0..40 {
         tokio::time::advance(Duration::from_secs(1)).await;
