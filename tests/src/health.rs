@@ -5,6 +5,7 @@ mod checks;
 mod kinds;
 mod names;
 mod passive;
+mod rolling;
 mod turns;
 
 use std::sync::Arc;
