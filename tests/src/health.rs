@@ -2,6 +2,10 @@
 
 mod addresses;
 mod checks;
+mod kinds;
+mod names;
+mod passive;
+mod rolling;
 mod turns;
 
 use std::sync::Arc;

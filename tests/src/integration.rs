@@ -31,6 +31,7 @@ mod upstream_tls;
 mod websocket;
 
 // What an operator sees.
+mod admin;
 mod command_line;
 mod deployments;
 mod logs;

@@ -133,7 +133,7 @@ impl Error {
 
 impl Failure {
     /// Reads Pingora's error, which tells the side and the kind.
-    pub(crate) fn of(error: &pingora_error::Error) -> Self {
+    pub fn of(error: &pingora_error::Error) -> Self {
         match error.esource() {
             ErrorSource::Downstream => Self::of_client(error.etype()),
             ErrorSource::Upstream if is_tls_alert(error) => Self::Tls,

@@ -10,6 +10,7 @@ mod dial;
 mod fetch;
 mod inquiry;
 mod peer;
+mod servers;
 mod tls;
 mod wire;
 
@@ -32,6 +33,7 @@ pub use fetch::{Fetch, Fetched, FetchedBody, Unfetched};
 pub use inquiry::{Inquiry, Unanswered};
 pub(crate) use peer::{Lease, Target};
 pub use peer::{Peer, Protocol};
+pub use servers::{CheckFailure, Disobeyed, Order, ServerStatus};
 pub use tls::{InvalidServerName, PeerTls, ServerName, UnusablePem};
 pub(crate) use wire::Wire;
 
@@ -47,6 +49,16 @@ pub trait Upstream: Send + Sync + 'static {
     /// Whether a request could be served now. `/readyz` of the admin listener asks.
     fn is_available(&self) -> bool {
         true
+    }
+
+    /// Its servers, for operators. None for an upstream that has nothing to tell.
+    fn servers(&self) -> Vec<ServerStatus> {
+        Vec::new()
+    }
+
+    /// An operator says something about a server, named as [`servers`](Self::servers) does.
+    fn order(&self, _server: &str, _order: Order) -> Result<(), Disobeyed> {
+        Err(Disobeyed::NotTaken)
     }
 
     /// No config names this upstream any more. Requests and tunnels that are under way may hold it for hours to come, so

@@ -1,6 +1,10 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/certificates`, and what modules have for operators.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/certificates`, `/upstreams`, and what modules have for operators.
 //!
-//! It is a service on a gateway like any other, on a port of its own that only operators can reach.
+//! It is a service on a gateway like any other, on a port of its own that only operators can reach. What a browser on an
+//! operator's machine could be made to do there is [refused](guard).
+
+mod guard;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -15,18 +19,26 @@ pub(crate) struct Admin(pub(crate) Arc<Status>);
 #[async_trait]
 impl Service for Admin {
     async fn call(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Action, BoxError> {
-        if let Some(page) = self.0.page(req.uri.path()) {
+        let path = req.uri.path();
+        let page = self.0.page(path);
+        let takes_orders = page.is_some() || upstreams::is_below(path);
+        if takes_orders && let Some(refusal) = guard::refusal(req, &self.0.admin_hosts()) {
+            return Ok(Action::Reply(refusal));
+        }
+        if let Some(page) = page {
             return Ok(match page.call(req, cx).await? {
                 Action::Reply(reply) => Action::Reply(reply),
                 // There is nothing behind this listener.
                 Action::Forward(_) | Action::Tunnel(_) => Action::Reply(not_found()),
             });
         }
-        if req.method != Method::GET && req.method != Method::HEAD {
-            let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-            return Ok(Action::Reply(reply.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))));
+        if upstreams::is_below(path) {
+            return Ok(Action::Reply(upstreams::answer(req, &self.0.upstreams())?));
         }
-        Ok(Action::Reply(match req.uri.path() {
+        if req.method != Method::GET && req.method != Method::HEAD {
+            return Ok(Action::Reply(wrong_method("GET, HEAD")));
+        }
+        Ok(Action::Reply(match path {
             "/metrics" => {
                 let text = self.0.metrics.render()?;
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -50,5 +62,10 @@ impl Service for Admin {
 
 fn not_found() -> LocalReply {
     LocalReply::error(StatusCode::NOT_FOUND, "no_route")
-        .message("Here are /metrics, /livez, /readyz and /certificates.")
+        .message("Here are /metrics, /livez, /readyz, /certificates and /upstreams.")
+}
+
+fn wrong_method(allowed: &'static str) -> LocalReply {
+    let reply = LocalReply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    reply.header(header::ALLOW, HeaderValue::from_static(allowed))
 }

@@ -22,6 +22,8 @@ pub(crate) struct Status {
     wait_for_certificates: AtomicBool,
     /// What modules have for operators, by path.
     pages: ArcSwap<Pages>,
+    /// Names that the admin listener may be asked by.
+    admin_hosts: ArcSwap<Vec<String>>,
     reloads: Reloads,
 }
 
@@ -80,6 +82,7 @@ impl Status {
             certificates,
             wait_for_certificates: AtomicBool::new(false),
             pages: ArcSwap::default(),
+            admin_hosts: ArcSwap::default(),
             reloads,
             metrics,
         })
@@ -105,6 +108,7 @@ impl Status {
         self.upstreams.store(Arc::new(upstreams));
         self.certificates.store(Arc::new(certificates));
         self.pages.store(Arc::new(pages));
+        self.admin_hosts.store(Arc::new(admin.hosts.clone()));
         self.wait_for_certificates.store(admin.wait_for_certificates, Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reloads.last_success.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
@@ -123,6 +127,16 @@ impl Status {
     /// What a module has for operators at this path.
     pub(crate) fn page(&self, path: &str) -> Option<Arc<dyn Service>> {
         self.pages.load().get(path).cloned()
+    }
+
+    /// The upstreams that are at work.
+    pub(crate) fn upstreams(&self) -> Arc<Vec<Arc<NamedUpstream>>> {
+        self.upstreams.load_full()
+    }
+
+    /// Names that the admin listener may be asked by, besides addresses.
+    pub(crate) fn admin_hosts(&self) -> Arc<Vec<String>> {
+        self.admin_hosts.load_full()
     }
 
     /// How each certificate fares.

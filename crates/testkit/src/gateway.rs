@@ -121,6 +121,7 @@ impl Gateway {
     /// # Panics
     ///
     /// If there is none.
+    #[must_use]
     pub fn admin_client(&self) -> Client {
         match self.running.admin_address() {
             Some(Address::Tcp(address)) => Client::to(address),

@@ -56,6 +56,7 @@ mod wire;
 
 mod gateway;
 mod in_memory;
+mod name_server;
 mod pebble;
 mod redis;
 
@@ -68,6 +69,7 @@ pub use gate::{Gate, Held};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use in_memory::in_memory;
 pub use listen::deaf_address;
+pub use name_server::{NameServer, Service};
 pub use origin::{
     Behaviour, Drain, Echo, Feeds, FeedsRoute, Filler, Fixed, Origin, OriginBuilder, Proxied, Request,
     Response, Seen, SeenTls,

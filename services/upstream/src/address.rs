@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `127.0.0.1:3000`, `[::1]:3000`, `app:3000` (a name that is looked up), `https://app.internal` (the same, spoken to in
-/// TLS, on port 443 unless another is named) or `unix:/run/app.sock`.
+/// TLS, on port 443 unless another is named), `unix:/run/app.sock`, or `srv:_http._tcp.app.internal` (a service that is looked
+/// up, ports and all; in TLS if it is `_https`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -38,6 +39,8 @@ pub enum Place {
     Name(String, u16),
     /// A unix socket.
     Unix(PathBuf),
+    /// A service that SRV records know, such as `_http._tcp.app.internal` (RFC 2782).
+    Service(String),
 }
 
 /// A text that is no server's address.
@@ -49,6 +52,9 @@ pub enum InvalidServerAddress {
     /// More than an address.
     #[error("expected nothing behind the port, was `{0}`; a path is rewritten by the route")]
     Path(String),
+    /// No service.
+    #[error("expected `srv:_service._tcp.domain`, was `{0}`")]
+    Service(String),
     /// No port.
     #[error("expected `host:port`, `https://host` or `unix:/path`, was `{0}`")]
     Form(String),
@@ -66,6 +72,7 @@ impl ServerAddress {
             Place::Ip(address) if self.has_default_port() => address.ip().to_string(),
             Place::Name(host, _) if self.has_default_port() => host.clone(),
             Place::Unix(_) => "localhost".to_owned(),
+            Place::Service(name) => domain(name).to_owned(),
             place @ (Place::Ip(_) | Place::Name(..)) => place.to_string(),
         }
     }
@@ -76,6 +83,7 @@ impl ServerAddress {
             Place::Ip(address) => Some(address.ip().to_string()),
             Place::Name(host, _) => Some(host.clone()),
             Place::Unix(_) => None,
+            Place::Service(name) => Some(domain(name).to_owned()),
         }
     }
 
@@ -83,7 +91,7 @@ impl ServerAddress {
         let port = match &self.place {
             Place::Ip(address) => address.port(),
             Place::Name(_, port) => *port,
-            Place::Unix(_) => return false,
+            Place::Unix(_) | Place::Service(_) => return false,
         };
         port == self.scheme.default_port()
     }
@@ -96,6 +104,12 @@ impl FromStr for ServerAddress {
         let form = || InvalidServerAddress::Form(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
             return Ok(Self { scheme: Scheme::Http, place: Place::Unix(path.into()) });
+        }
+        if let Some(name) = text.strip_prefix("srv:") {
+            let scheme = if name.starts_with("_https.") { Scheme::Https } else { Scheme::Http };
+            let is_whole = is_service(name);
+            let service = || Self { scheme, place: Place::Service(name.to_owned()) };
+            return is_whole.then(service).ok_or_else(|| InvalidServerAddress::Service(text.to_owned()));
         }
         let (scheme, rest) = match text.split_once("://") {
             None => (None, text),
@@ -136,10 +150,29 @@ fn place(text: &str, default_port: Option<u16>) -> Option<Place> {
     Some(Place::Name(host.to_owned(), port))
 }
 
+/// Whether this names a service, its protocol and a domain.
+fn is_service(name: &str) -> bool {
+    let labels: Vec<_> = name.split('.').collect();
+    let is_label = |label: &&str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    labels.len() > 2
+        && labels[..2].iter().all(|label| label.len() > 1 && label.starts_with('_'))
+        && labels.iter().all(is_label)
+}
+
+/// What a service is a service of: the name that a certificate has to be valid for. The servers that DNS names may be anybody's
+/// (RFC 6125, 6.2.1).
+fn domain(service: &str) -> &str {
+    service.splitn(3, '.').nth(2).unwrap_or(service)
+}
+
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scheme {
             Scheme::Http => self.place.fmt(f),
+            // The service's own name says so.
+            Scheme::Https if matches!(self.place, Place::Service(_)) => self.place.fmt(f),
             Scheme::Https => write!(f, "https://{}", self.place),
         }
     }
@@ -187,6 +220,7 @@ impl fmt::Display for Place {
             Self::Ip(address) => address.fmt(f),
             Self::Name(host, port) => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(name) => write!(f, "srv:{name}"),
         }
     }
 }
@@ -207,6 +241,8 @@ mod tests {
             "https://127.0.0.1:8443",
             "https://app.internal:443",
             "https://[::1]:8443",
+            "srv:_http._tcp.app.internal",
+            "srv:_https._tcp.app.internal",
         ] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
@@ -243,6 +279,11 @@ mod tests {
             "https://a@b",
             "https://app:99999",
             "https://[::1",
+            "srv:app.internal",
+            "srv:_http._tcp",
+            "srv:_http._tcp.",
+            "srv:_http._tcp.a b",
+            "srv:_http._tcp.app:80",
         ];
         for text in refused {
             assert!(text.parse::<ServerAddress>().is_err(), "{text:?}");
@@ -257,6 +298,7 @@ mod tests {
             ("https://[::1]", "[::1]"),
             ("app:3000", "app:3000"),
             ("unix:/run/app.sock", "localhost"),
+            ("srv:_https._tcp.app.internal", "app.internal"),
         ];
         for (text, authority) in rows {
             assert_eq!(text.parse::<ServerAddress>().unwrap().authority(), authority);

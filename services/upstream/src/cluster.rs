@@ -5,6 +5,7 @@
 
 mod members;
 mod names;
+mod orders;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use headwall_core::upstream::{Disobeyed, Order, ServerStatus};
 use headwall_core::{
     Attempt, BoxError, Build, Context, LocalReply, Peer, RequestHead, Unavailable, Upstream, async_trait,
 };
@@ -25,13 +27,15 @@ use tokio::task::JoinHandle;
 
 use crate::breaker::{Breaker, Turned};
 use crate::dialect::Dialect;
+use crate::discovery::Resolver;
+use crate::passive::Judge;
 use crate::policy::{Policies, Policy};
 use crate::queue::NoPlace;
 use crate::roster::Roster;
-use crate::server::{Hear, InFlight};
+use crate::server::{Hear, InFlight, Server};
 use crate::sticky::Sticky;
-use crate::{ClusterSettings, Place, QueueSettings};
-use members::{Members, Role, STEPS};
+use crate::{ClusterSettings, QueueSettings};
+use members::{Members, STEPS};
 use snapshot::{Chosen, Nobody, Snapshot};
 
 /// How long clients are told to stay away when there is nobody to ask and no check that would find out.
@@ -48,12 +52,14 @@ pub(crate) struct Pool {
     policy: Arc<dyn Policy>,
     sticky: Option<Sticky>,
     breaker: Option<Arc<Breaker>>,
+    judge: Option<Judge>,
     /// How many requests and tunnels all servers together may have.
     limit: Option<u32>,
     queue: Option<(QueueSettings, IntGauge)>,
     retry_after: Duration,
     slow_start: Option<Duration>,
     roster: Arc<Roster>,
+    resolver: Resolver,
     /// Who the servers are. Requests do not look here.
     members: parking_lot::Mutex<Members>,
     snapshot: ArcSwap<Snapshot>,
@@ -70,7 +76,7 @@ impl Cluster {
         dialect: Dialect,
         cx: &Build<'_>,
     ) -> Result<Self, BoxError> {
-        let roster = cx.shared("roster", || Ok(Roster::default()))?;
+        let roster = cx.shared("roster", || Roster::new(cx.name(), cx.metrics()))?;
         let interval = settings.health_check.as_ref().map_or(UNCHECKED, |check| check.interval.as_std());
         let members = Members::new(settings, dialect, roster.clone(), cx)?;
         let gauge = |name, help| {
@@ -94,12 +100,14 @@ impl Cluster {
             policy: settings.policy.build()?,
             sticky: settings.sticky.as_ref().map(sticky).transpose()?,
             breaker: settings.breaker.as_ref().map(breaker).transpose()?,
+            judge: Judge::new(&settings.passive_health),
             limit: settings.max_connections,
             queue: settings.queue.as_ref().map(queue).transpose()?,
             // A server that comes back is noticed within an interval; longer waits would only keep clients away.
             retry_after: interval.min(Duration::from_secs(10)),
             slow_start: settings.slow_start.map(|time| time.as_std()),
             roster,
+            resolver: Resolver::new(&settings.dns),
             members: members.into(),
             snapshot: ArcSwap::default(),
             tasks: parking_lot::Mutex::default(),
@@ -118,7 +126,9 @@ impl Cluster {
         async move {
             // Nothing is ever sent: the wait is over when the last one who looks has let go of its end.
             let (looking, mut looked) = mpsc::channel::<()>(1);
-            pool.members.lock().watch(&looking);
+            // Told without the lock: a server that is looked at may turn out to be another than it was.
+            let watches = pool.members.lock().watches();
+            watches.iter().for_each(|watch| watch.start(&looking));
             pool.look_names_up(&looking);
             drop(looking);
             looked.recv().await;
@@ -144,7 +154,11 @@ impl Upstream for Cluster {
     fn finished(&self, attempt: &Attempt<'_>) {
         let pool = &*self.0;
         if let Some(lease) = attempt.lease.and_then(|lease| lease.downcast_ref::<InFlight>()) {
-            pool.policy.finished(lease.server(), attempt);
+            let server = lease.server();
+            pool.policy.finished(server, attempt);
+            if pool.judge.as_ref().is_some_and(|judge| judge.sees(server, attempt)) {
+                pool.eject(server);
+            }
         }
         match pool.breaker.as_ref().map_or(Turned::Not, |breaker| breaker.ended(attempt)) {
             Turned::Not => {}
@@ -155,6 +169,14 @@ impl Upstream for Cluster {
 
     fn is_available(&self) -> bool {
         !self.0.snapshot.load().is_empty()
+    }
+
+    fn servers(&self) -> Vec<ServerStatus> {
+        self.0.servers()
+    }
+
+    fn order(&self, server: &str, order: Order) -> Result<(), Disobeyed> {
+        self.0.order(server, order)
     }
 
     /// Servers that another config has too go on being watched by its cluster.
@@ -236,6 +258,13 @@ impl Pool {
                 pool.renew();
             }
         }));
+    }
+
+    /// Passes a server over that has failed too often.
+    fn eject(&self, server: &Arc<Server>) {
+        let Some(judge) = &self.judge else { return };
+        let all = self.members.lock().names();
+        self.roster.referee().eject(server, &all, judge);
     }
 
     fn stop(&self) {

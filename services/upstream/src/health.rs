@@ -3,7 +3,13 @@
 //! A [`Watch`] keeps an eye on one server for as long as some cluster wants it to. It is found again over a reload by the
 //! server and the check, so a reload asks nobody anew unless the check itself has changed.
 
+mod complaint;
+mod over_grpc;
+mod over_http;
 mod prober;
+mod record;
+mod settings;
+mod status_range;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,101 +17,107 @@ use std::sync::{Arc, Weak};
 
 use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
-use prometheus::IntGaugeVec;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_load_balancing::Backend;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::ServerAddress;
+use crate::board::Board;
+use crate::passive::Referee;
+use crate::roster::Roster;
 use crate::server::Server;
-use crate::{HealthCheck, ServerAddress};
-use prober::{Change, Prober, Record};
+use prober::Prober;
+use record::{Change, Record};
+
+pub(crate) use record::LastFailure;
+pub use settings::{CheckMethod, GrpcCheck, HealthCheck};
+pub use status_range::{InvalidStatusRange, StatusRange};
+
+/// Who asks.
+const AGENT: &str = concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)");
 
 /// Somebody who watches a server.
 pub(crate) struct Watch {
     server: Arc<Server>,
-    /// Upstream and server.
-    labels: [String; 2],
-    prober: Option<Prober>,
-    record: Record,
-    gauges: IntGaugeVec,
-    shown: AtomicBool,
+    check: Option<(Prober, Record)>,
+    board: Arc<Board>,
+    referee: Arc<Referee>,
+    has_begun: AtomicBool,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Watch {
     pub(crate) fn new(
         server: Arc<Server>,
-        [upstream, label]: [&str; 2],
         written: &ServerAddress,
         check: Option<&HealthCheck>,
+        roster: &Roster,
         metrics: &Metrics,
     ) -> Result<Self, BoxError> {
-        let gauges = metrics.gauges(
-            "headwall_upstream_server_up",
-            "Whether a server counts as healthy.",
-            &["upstream", "server"],
-        )?;
-        Ok(Self {
-            prober: check.map(|check| Prober::new(check, written, server.peer())).transpose()?,
-            record: Record::new([upstream, label], metrics)?,
-            labels: [upstream.to_owned(), label.to_owned()],
-            server,
-            gauges,
-            shown: AtomicBool::new(false),
-            task: Mutex::default(),
-        })
+        let (board, referee) = (roster.board().clone(), roster.referee().clone());
+        let prepare = |check| {
+            let record = Record::new([board.upstream(), server.label()], check, metrics)?;
+            Ok::<_, BoxError>((Prober::new(check, written, server.peer())?, record))
+        };
+        let check = check.map(prepare).transpose()?;
+        Ok(Self { check, server, board, referee, has_begun: AtomicBool::new(false), task: Mutex::default() })
     }
 
     /// Begins, unless it has begun before. `looking` is held until the server has been looked at once.
+    ///
+    /// Building a config must not do this: if the config is refused, then the metrics are about another one.
     pub(crate) fn start(self: &Arc<Self>, looking: &mpsc::Sender<()>) {
-        let mut task = self.task.lock();
-        if task.is_some() || self.shown.load(Ordering::Relaxed) {
+        if self.has_begun.swap(true, Ordering::SeqCst) {
             return;
         }
-        if self.prober.is_some() {
-            *task = Some(tokio::spawn(watch(Arc::downgrade(self), looking.clone())));
+        self.board.enter(&self.server);
+        if self.check.is_some() {
+            *self.task.lock() = Some(tokio::spawn(watch(Arc::downgrade(self), looking.clone())));
         } else {
             // What an earlier check has said is no longer anybody's word.
             self.server.set_up(true);
-            self.show();
         }
     }
 
+    /// The last check that failed.
+    pub(crate) fn last_failure(&self) -> Option<LastFailure> {
+        self.check.as_ref().and_then(|(_, record)| record.last_failure())
+    }
+
     /// Checks the server once, and says how long to wait for the next time.
-    async fn check(&self, prober: &Prober) -> std::time::Duration {
+    async fn check(&self, prober: &Prober, record: &Record) -> std::time::Duration {
+        // A check that was under way when it was ejected says nothing about it.
+        let was_ejected = self.server.is_ejected();
         let result = prober.probe(self.server.address()).await;
-        let [upstream, server] = &self.labels;
-        match self.record.judge(prober, self.server.is_up(), result.is_ok()) {
+        if was_ejected && result.is_ok() {
+            self.referee.pardon(&self.server);
+        }
+        let (upstream, server) = (self.board.upstream(), self.server.full_name());
+        let why = result.as_ref().err().map(|complaint| complaint.sentence.clone()).unwrap_or_default();
+        match record.judge(self.server.is_up(), result) {
             Change::None => {}
             Change::Up => {
                 log::info!("upstream {upstream}: {server} is up");
                 self.server.set_up(true);
             }
             Change::Down => {
-                let why = result.err().unwrap_or_default();
                 log::warn!("upstream {upstream}: {server} is down: {why}");
                 self.server.set_up(false);
             }
         }
-        self.show();
-        prober.next_wait()
-    }
-
-    /// Puts the state into the metrics. Building a config must not: if the config is refused, then the server that runs
-    /// under these labels is another one.
-    fn show(&self) {
-        self.shown.store(true, Ordering::Relaxed);
-        self.gauges.with_label_values(&self.labels).set(self.server.is_up().into());
+        self.server.was_looked_at();
+        prober.next_wait(self.server.is_up())
     }
 }
 
 impl Drop for Watch {
-    /// Nothing is known of the server any more.
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().take() {
             task.abort();
         }
-        if *self.shown.get_mut() {
-            self.gauges.remove_label_values(&self.labels).unwrap_or_default();
+        if *self.has_begun.get_mut() {
+            self.board.leave(&self.server);
         }
     }
 }
@@ -120,10 +132,20 @@ async fn watch(watch: Weak<Watch>, looking: mpsc::Sender<()>) {
     let mut looking = Some(looking);
     loop {
         let Some(watch) = watch.upgrade() else { return };
-        let Some(prober) = &watch.prober else { return };
-        let wait = watch.check(prober).await;
+        let Some((prober, record)) = &watch.check else { return };
+        let wait = watch.check(prober, record).await;
         drop(watch);
         looking.take();
         tokio::time::sleep(wait).await;
     }
+}
+
+/// The server in Pingora's terms, at the port where it is asked for its health.
+fn at(template: &HttpPeer, server: &Backend, port: Option<u16>) -> HttpPeer {
+    let mut peer = template.clone();
+    peer._address = server.addr.clone();
+    if let Some(port) = port {
+        peer._address.set_port(port);
+    }
+    peer
 }

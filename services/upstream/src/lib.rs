@@ -12,25 +12,33 @@
 //! `/readyz` speaks of. All servers of a cluster are spoken to in the same way: plain or in TLS, in one HTTP or the other.
 
 mod address;
+mod board;
 mod breaker;
 mod cluster;
 mod dialect;
+mod discovery;
 mod health;
+mod passive;
 pub mod policy;
 mod queue;
 mod roster;
 mod server;
 mod settings;
+mod standing;
 mod sticky;
 mod tls;
 mod token;
 
 pub use address::{InvalidServerAddress, Place, Scheme, ServerAddress};
 pub use breaker::BreakerSettings;
+pub use discovery::DnsSettings;
+pub use health::{CheckMethod, GrpcCheck, HealthCheck, InvalidStatusRange, StatusRange};
+pub use passive::PassiveHealth;
 pub use policy::{Ask, Candidate, Pick, Policies, Policy, StandardPolicies};
 pub use queue::QueueSettings;
 pub use server::Server;
-pub use settings::{ClusterSettings, HealthCheck, Keepalive, ServerSettings};
+pub use settings::{ClusterSettings, Keepalive, ServerSettings};
+pub use standing::Standing;
 pub use sticky::{SameSite, StickySettings};
 pub use tls::{TlsSettings, UnusableFile};
 pub use token::{CookieName, FieldName, InvalidName};

@@ -5,25 +5,28 @@
 //! costs nothing that is known. What no cluster holds any more is gone.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 
 use aws_lc_rs::rand;
-use headwall_core::BoxError;
+use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
 
+use crate::board::Board;
+use crate::discovery::{Found, Question};
 use crate::health::Watch;
-use crate::server::{Audience, Server};
+use crate::passive::Referee;
+use crate::server::{Audience, Hear, Server};
 
 /// The servers of an upstream, over all its configs.
-#[derive(Default)]
 pub(crate) struct Roster {
     servers: Kept<Server>,
     watches: Kept<Watch>,
     /// The last good answer to each look-up.
-    answers: Mutex<HashMap<(String, u16), Vec<SocketAddr>>>,
+    answers: Mutex<HashMap<Question, Vec<Found>>>,
     audience: Arc<Audience>,
+    board: Arc<Board>,
+    referee: Arc<Referee>,
     /// Requests and tunnels at all servers together, where that is limited.
     together: Arc<AtomicU32>,
     key: Mutex<Option<[u8; 32]>>,
@@ -36,6 +39,18 @@ struct Kept<T>(Mutex<HashMap<String, Weak<T>>>);
 // === impl Roster ===
 
 impl Roster {
+    /// A roster for an upstream that nobody knows anything about.
+    pub(crate) fn new(upstream: &str, metrics: &Metrics) -> Result<Self, BoxError> {
+        let board = Arc::new(Board::new(upstream, metrics)?);
+        let audience = Arc::new(Audience::default());
+        let hearer: Arc<dyn Hear> = board.clone();
+        audience.join(Arc::downgrade(&hearer));
+        let (servers, watches, answers) = (Kept::default(), Kept::default(), Mutex::default());
+        let referee = Arc::new(Referee::new(upstream, metrics)?);
+        let (together, key) = (Arc::default(), Mutex::default());
+        Ok(Self { servers, watches, answers, audience, board, referee, together, key })
+    }
+
     /// The server with this identity, made now if nobody has it.
     pub(crate) fn server(
         &self,
@@ -54,14 +69,24 @@ impl Roster {
         self.watches.obtain(identity, make)
     }
 
-    /// Where a name was the last time that it could be looked up.
-    pub(crate) fn answer(&self, host: &str, port: u16) -> Vec<SocketAddr> {
-        self.answers.lock().get(&(host.to_owned(), port)).cloned().unwrap_or_default()
+    /// Where a name led the last time that it could be looked up.
+    pub(crate) fn answer(&self, question: &Question) -> Vec<Found> {
+        self.answers.lock().get(question).cloned().unwrap_or_default()
     }
 
-    /// Remembers where a name is.
-    pub(crate) fn remember(&self, host: &str, port: u16, addresses: &[SocketAddr]) {
-        self.answers.lock().insert((host.to_owned(), port), addresses.to_vec());
+    /// Remembers where a name leads.
+    pub(crate) fn remember(&self, question: &Question, found: &[Found]) {
+        self.answers.lock().insert(question.clone(), found.to_vec());
+    }
+
+    /// What the metrics say of the servers.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Who says which servers are passed over.
+    pub(crate) fn referee(&self) -> &Arc<Referee> {
+        &self.referee
     }
 
     /// How many requests and tunnels all servers have together, of those that count.

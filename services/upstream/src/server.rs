@@ -16,7 +16,9 @@ use parking_lot::Mutex;
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
 use tokio::time::Instant;
 
+use crate::passive::Conduct;
 use crate::queue::Queue;
+use crate::standing::Standing;
 use latency::Latency;
 
 /// A server at one address.
@@ -29,6 +31,9 @@ pub struct Server {
     condition: Condition,
     in_flight: AtomicU32,
     latency: Latency,
+    conduct: Conduct,
+    /// What an operator says that it is worth; NO_ORDER where nobody has.
+    weight: AtomicU32,
     audience: Arc<Audience>,
 }
 
@@ -41,6 +46,8 @@ struct Condition {
     ejected: AtomicBool,
     /// Whether an operator has taken it out.
     draining: AtomicBool,
+    /// Whether its first check is still to come.
+    awaited: AtomicBool,
     /// When it last became available again. Requests do not look here.
     recovered: Mutex<Option<Instant>>,
 }
@@ -67,6 +74,9 @@ pub(crate) struct InFlight {
     together: Option<Arc<AtomicU32>>,
 }
 
+/// No weight that anybody could order.
+const NO_ORDER: u32 = u32::MAX;
+
 // === impl Server ===
 
 impl Server {
@@ -81,12 +91,21 @@ impl Server {
                 up: AtomicBool::new(true),
                 ejected: AtomicBool::new(false),
                 draining: AtomicBool::new(false),
+                awaited: AtomicBool::new(false),
                 recovered: Mutex::default(),
             },
             in_flight: AtomicU32::new(0),
             latency: Latency::new(),
+            conduct: Conduct::default(),
+            weight: AtomicU32::new(NO_ORDER),
             audience,
         }
+    }
+
+    /// The same server, which gets no request before it [was looked at](Self::was_looked_at).
+    pub(crate) fn to_be_looked_at(mut self) -> Self {
+        self.condition.awaited = AtomicBool::new(true);
+        self
     }
 
     /// A server that belongs to no cluster, to try a policy with.
@@ -104,6 +123,19 @@ impl Server {
         &self.label
     }
 
+    /// What was written, and where that is, if it does not say so itself.
+    pub(crate) fn full_name(&self) -> String {
+        match self.label.strip_prefix("https://").unwrap_or(&self.label) {
+            written if *written == **self.name() => self.label.to_string(),
+            _ => format!("{} ({})", self.label, self.name()),
+        }
+    }
+
+    /// How it serves.
+    pub(crate) fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
     /// How many requests and tunnels it has just now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
@@ -111,8 +143,24 @@ impl Server {
 
     /// Whether it may be given requests: it works as far as is known, and nobody has taken it out.
     pub fn is_available(&self) -> bool {
-        let Condition { up, ejected, draining, .. } = &self.condition;
-        up.load(Ordering::Relaxed) && !ejected.load(Ordering::Relaxed) && !draining.load(Ordering::Relaxed)
+        self.standing() == Standing::Ready
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let Condition { up, ejected, draining, awaited, .. } = &self.condition;
+        let is = |part: &AtomicBool| part.load(Ordering::Relaxed);
+        if is(draining) {
+            Standing::Draining
+        } else if is(awaited) {
+            Standing::Unchecked
+        } else if !is(up) {
+            Standing::Down
+        } else if is(ejected) {
+            Standing::Ejected
+        } else {
+            Standing::Ready
+        }
     }
 
     /// Whether the active checks say that it works. True where there are none.
@@ -143,6 +191,25 @@ impl Server {
     /// The operator's word.
     pub(crate) fn set_draining(&self, draining: bool) {
         self.turn(&self.condition.draining, draining);
+    }
+
+    /// There has been a check, whatever it said.
+    pub(crate) fn was_looked_at(&self) {
+        // Not a recovery: it is new.
+        if self.condition.awaited.swap(false, Ordering::Relaxed) {
+            self.audience.changed();
+        }
+    }
+
+    /// What an operator says that it is worth, instead of what the config says.
+    pub(crate) fn ordered_weight(&self) -> Option<u32> {
+        Some(self.weight.load(Ordering::Relaxed)).filter(|weight| *weight != NO_ORDER)
+    }
+
+    /// The operator's word on that.
+    pub(crate) fn set_weight(&self, weight: Option<u32>) {
+        self.weight.store(weight.unwrap_or(NO_ORDER), Ordering::Relaxed);
+        self.audience.changed();
     }
 
     fn turn(&self, part: &AtomicBool, value: bool) {

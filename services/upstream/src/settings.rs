@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::policy::{Policies, StandardPolicies};
-use crate::{BreakerSettings, QueueSettings, Scheme, StickySettings, TlsSettings};
+use crate::{
+    BreakerSettings, DnsSettings, HealthCheck, PassiveHealth, QueueSettings, Scheme, StickySettings,
+    TlsSettings,
+};
 
 pub use server::ServerSettings;
 
@@ -70,38 +73,24 @@ pub struct ClusterSettings<P: Policies = StandardPolicies> {
     #[serde(default)]
     #[garde(dive)]
     pub health_check: Option<HealthCheck>,
+    /// When a server is passed over for a while because of how it serves requests. Default: after five attempts in a row without
+    /// an answer, or ten answered with 502 to 504.
+    #[serde(default)]
+    #[garde(dive)]
+    pub passive_health: PassiveHealth,
+    /// If fewer servers than this, in percent, are in use, then health is not believed, and requests go to all that are not
+    /// draining. Default: 0, so that nobody is sent to a server that is known to be down.
+    #[serde(default)]
+    #[garde(range(max = 100))]
+    pub panic_threshold: u32,
+    /// How names of servers are looked up. Default: as the system does, as often as their TTL says.
+    #[serde(default)]
+    #[garde(dive)]
+    pub dns: DnsSettings,
     /// How connections are kept for the next request.
     #[serde(default)]
     #[garde(skip)]
     pub keepalive: Keepalive,
-}
-
-/// How it is found out whether a server works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields, default)]
-pub struct HealthCheck {
-    /// Asks for this path over HTTP, or HTTPS where that is spoken. Default: only a connection is opened, its TLS
-    /// handshake included.
-    #[garde(inner(prefix("/")))]
-    pub path: Option<String>,
-    /// The Host to ask for. Default: `tls.server_name` if there is one, otherwise the server's address.
-    #[garde(skip)]
-    pub host: Option<String>,
-    /// Statuses that are taken for health. Default: every 2xx and 3xx.
-    #[garde(inner(range(min = 100, max = 599)))]
-    pub expect: Vec<u16>,
-    /// How often. Each wait is up to a tenth shorter or longer, so that checks do not march in step. Default: `10s`.
-    #[garde(custom(at_least_half_a_second))]
-    pub interval: Duration,
-    /// How long a check may take. Default: `5s`.
-    #[garde(custom(more_than_nothing))]
-    pub timeout: Duration,
-    /// After how many failures in a row a server counts as down. Default: 3.
-    #[garde(range(min = 1, max = 100))]
-    pub fall: u32,
-    /// After how many successes in a row it counts as up again. Default: 2.
-    #[garde(range(min = 1, max = 100))]
-    pub rise: u32,
 }
 
 /// How connections to a server are kept.
@@ -127,21 +116,7 @@ impl<P: Policies> Module for ClusterSettings<P> {
     }
 }
 
-// === impl HealthCheck ===
-
-impl Default for HealthCheck {
-    fn default() -> Self {
-        Self {
-            path: None,
-            host: None,
-            expect: Vec::new(),
-            interval: Duration::from_secs(10),
-            timeout: Duration::from_secs(5),
-            fall: 3,
-            rise: 2,
-        }
-    }
-}
+// === impl Keepalive ===
 
 impl Default for Keepalive {
     fn default() -> Self {
@@ -211,17 +186,6 @@ fn for_https(servers: &[ServerSettings]) -> impl FnOnce(&Option<TlsSettings>, &(
     }
 }
 
-fn at_least_half_a_second(interval: &Duration, (): &()) -> garde::Result {
-    if interval.as_std().as_millis() < 500 {
-        return Err(garde::Error::new("expected at least 500ms"));
-    }
-    Ok(())
-}
-
 fn at_least_a_second(time: &Duration, (): &()) -> garde::Result {
     if time.as_std().as_secs() == 0 { Err(garde::Error::new("expected at least 1s")) } else { Ok(()) }
-}
-
-fn more_than_nothing(timeout: &Duration, (): &()) -> garde::Result {
-    if timeout.is_zero() { Err(garde::Error::new("expected more than nothing")) } else { Ok(()) }
 }

@@ -161,6 +161,9 @@ pub struct Admin {
     pub enabled: bool,
     /// Where it listens. It has no password: keep it where only operators can reach it. Default: `127.0.0.1:9180`.
     pub address: ListenAddress,
+    /// Names that `/upstreams` may be asked by, without a port. Addresses and `localhost` always will do; another name could be
+    /// a page's in an operator's browser. Default: none.
+    pub hosts: Vec<String>,
     /// Whether `/readyz` waits until every site with TLS has a certificate. Default: false.
     pub wait_for_certificates: bool,
 }
@@ -265,6 +268,7 @@ impl Default for Admin {
         Self {
             enabled: true,
             address: ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9180))),
+            hosts: Vec::new(),
             wait_for_certificates: false,
         }
     }

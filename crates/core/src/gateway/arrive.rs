@@ -12,7 +12,7 @@ use pingora_proxy::Session;
 use super::{Exchange, Settings, UnderscoreHeaders, exchange, framing};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
-use crate::{Action, Context, Error, LocalReply, Route, Service, front};
+use crate::{Action, Error, LocalReply, Route, Service, front};
 
 /// How long a request body that nobody wants may take to be read off before the connection is closed instead.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);

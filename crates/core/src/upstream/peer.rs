@@ -213,7 +213,7 @@ impl Target {
     /// The connection is made on nobody's behalf.
     pub(crate) fn speak_for_nobody(&mut self) {
         if let Some(announcer) = &self.announcer {
-            announcer.speak_for_nobody(&mut self.http);
+            announcer.speak_for_nobody(self.dial.limit(), &mut self.http);
         }
     }
 

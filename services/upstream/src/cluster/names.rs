@@ -1,29 +1,24 @@
 //! Names, and where they lead.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Place, Pool, Role};
+use super::Pool;
+use crate::discovery::{Answer, Found, Question, Resolver};
 
-/// How often a name is looked up again.
-const LOOK_UP: Duration = Duration::from_secs(30);
-/// How soon after a look-up that failed.
-const LOOK_UP_AGAIN: Duration = Duration::from_secs(2);
+/// How soon a look-up that failed is made again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 impl Pool {
     /// Looks every name up, and goes on doing so. Each look-up holds `looking` until there was one answer, and until the
     /// servers that it tells have been looked at.
     pub(super) fn look_names_up(self: &Arc<Self>, looking: &mpsc::Sender<()>) {
-        let place = |role: &Role| match &role.settings.address.place {
-            Place::Name(host, port) => Some((host.clone(), *port)),
-            Place::Ip(_) | Place::Unix(_) => None,
-        };
-        let names: Vec<_> = self.members.lock().roles().iter().map(place).collect();
-        for (index, (host, port)) in names.into_iter().enumerate().filter_map(|(i, name)| Some((i, name?))) {
-            let looks = look_up(Arc::downgrade(self), index, host, port, looking.clone());
+        let questions: Vec<_> = self.members.lock().roles().iter().map(|role| role.question()).collect();
+        for (index, question) in questions.into_iter().enumerate().filter_map(|(i, name)| Some((i, name?))) {
+            let looks =
+                look_up(Arc::downgrade(self), self.resolver.clone(), index, question, looking.clone());
             self.tasks.lock().push(tokio::spawn(looks));
         }
     }
@@ -32,42 +27,52 @@ impl Pool {
     fn hear_of(
         self: &Arc<Self>,
         index: usize,
-        host: &str,
-        port: u16,
-        addresses: &[SocketAddr],
+        question: &Question,
+        found: &[Found],
         looking: &mpsc::Sender<()>,
     ) {
-        if self.roster.answer(host, port) == addresses {
-            return;
+        if self.roster.answer(question) != found {
+            log::info!("upstream {}: {question} is at {}", self.name, listed(found));
+            self.roster.remember(question, found);
         }
-        log::info!("upstream {}: {host} is at {}", self.name, listed(addresses));
-        self.roster.remember(host, port, addresses);
-        let found = self.members.lock().found(index, addresses, looking);
-        if let Err(error) = found {
-            log::error!("upstream {}: {host}: {error}", self.name);
+        let changed = self.members.lock().found(index, found);
+        match changed {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => log::error!("upstream {}: {question}: {error}", self.name),
         }
+        // Told without the lock: a server that is looked at may turn out to be another than it was.
+        let watches = self.members.lock().watches();
+        watches.iter().for_each(|watch| watch.start(looking));
         self.renew();
     }
 }
 
 /// Looks a name up for as long as its cluster exists.
-async fn look_up(pool: Weak<Pool>, index: usize, host: String, port: u16, looking: mpsc::Sender<()>) {
-    let mut looking = Some(looking);
+async fn look_up(
+    pool: Weak<Pool>,
+    resolver: Resolver,
+    index: usize,
+    question: Question,
+    looking: mpsc::Sender<()>,
+) {
+    let (mut looking, mut has_failed) = (Some(looking), false);
     loop {
-        // One address has to do for now; IPv4 first, because `localhost` is often both and apps listen on one.
-        let found = tokio::net::lookup_host((host.as_str(), port)).await;
-        let found = found.map(|addresses| addresses.min_by_key(SocketAddr::is_ipv6));
+        let answer = resolver.ask(&question).await;
         let Some(pool) = pool.upgrade() else { return };
-        let wait = match found {
-            Ok(Some(address)) => {
+        let wait = match answer {
+            Ok(Answer { found, ttl }) => {
                 let looking = looking.take().unwrap_or_else(|| mpsc::channel(1).0);
-                pool.hear_of(index, &host, port, &[address], &looking);
-                LOOK_UP
+                pool.hear_of(index, &question, &found, &looking);
+                has_failed = false;
+                ttl
             }
-            Ok(None) | Err(_) => {
-                let why = found.map_or_else(|error| error.to_string(), |_| "no address".into());
-                log::warn!("upstream {}: {host} cannot be looked up: {why}", pool.name);
-                LOOK_UP_AGAIN
+            Err(why) => {
+                // Told once: it is asked again every other second.
+                if !std::mem::replace(&mut has_failed, true) {
+                    log::warn!("upstream {}: {question} cannot be looked up: {why}", pool.name);
+                }
+                AGAIN
             }
         };
         looking = None;
@@ -76,6 +81,6 @@ async fn look_up(pool: Weak<Pool>, index: usize, host: String, port: u16, lookin
     }
 }
 
-fn listed(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
+fn listed(found: &[Found]) -> String {
+    found.iter().map(|found| found.address.to_string()).collect::<Vec<_>>().join(", ")
 }
