@@ -165,10 +165,7 @@ async fn no_request_is_lost_between_a_server_that_closes_and_a_client_that_asks(
             few,
             Duration::from_millis(3_500)..Duration::from_millis(5_200)
         ),
-        beside_nginx(
-            &fast,
-            closes_after - Duration::from_millis(30)..closes_after + Duration::from_millis(4)
-        ),
+        beside_nginx(&fast, closes_after - Duration::from_millis(90)..closes_after),
     );
     if let Some((lost, sent)) = lost_by_nginx {
         report(&format!("nginx with `keepalive 64` lost {lost} of {sent} requests in the same test"));
