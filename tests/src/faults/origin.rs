@@ -217,25 +217,24 @@ impl State {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        match fault {
-            Some(Fault::ResetsInHead | Fault::ResetsInBody) => {
-                // What was said has to arrive before the reset, which overtakes it otherwise.
-                tokio::time::sleep(PAUSE).await;
-                stream.set_zero_linger().unwrap();
-                After::Close
-            }
-            Some(Fault::Resets | Fault::Flaps) => {
-                stream.set_zero_linger().unwrap();
-                After::Close
-            }
-            Some(Fault::Silent) => std::future::pending().await,
-            Some(Fault::HalfCloses) => {
-                drop(stream.shutdown().await);
-                drop(stream.read(&mut [0]).await);
-                After::Close
-            }
-            _ => After::GoOn,
+        let Some(fault) = fault else { return After::GoOn };
+        if matches!(fault, Fault::ResetsInHead | Fault::ResetsInBody) {
+            // What was said has to arrive before the reset, which overtakes it otherwise.
+            tokio::time::sleep(PAUSE).await;
         }
+        if matches!(fault, Fault::ResetsInHead | Fault::ResetsInBody | Fault::Resets | Fault::Flaps) {
+            stream.set_zero_linger().unwrap();
+            return After::Close;
+        }
+        if fault == Fault::Silent {
+            std::future::pending::<()>().await;
+        }
+        if fault == Fault::HalfCloses {
+            drop(stream.shutdown().await);
+            drop(stream.read(&mut [0]).await);
+            return After::Close;
+        }
+        After::GoOn
     }
 
     async fn serve_http2(self: &Arc<Self>, stream: TcpStream) {
@@ -268,20 +267,25 @@ impl State {
         }
         self.seen.fetch_add(1, Ordering::Relaxed);
         let fault = self.strikes().then_some(self.fault);
+        let refusal = match fault {
+            Some(Fault::Resets) => Some(Reason::INTERNAL_ERROR),
+            Some(Fault::RefusesStream) => Some(Reason::REFUSED_STREAM),
+            Some(_) | None => None,
+        };
+        if let Some(reason) = refusal {
+            respond.send_reset(reason);
+            return After::GoOn;
+        }
+        if fault == Some(Fault::HalfCloses) {
+            return After::Close;
+        }
+        if fault == Some(Fault::Silent) {
+            std::future::pending::<()>().await;
+        }
         let pieces: &[&'static str] = match fault {
-            Some(Fault::Resets) => {
-                respond.send_reset(Reason::INTERNAL_ERROR);
-                return After::GoOn;
-            }
-            Some(Fault::RefusesStream) => {
-                respond.send_reset(Reason::REFUSED_STREAM);
-                return After::GoOn;
-            }
-            Some(Fault::HalfCloses) => return After::Close,
-            Some(Fault::Silent) => std::future::pending().await,
             Some(Fault::ResetsInBody) => &["he"],
             Some(Fault::SlowBody) => &["he", "l", "lo"],
-            _ => &["hello"],
+            Some(_) | None => &["hello"],
         };
         let Ok(mut send) = respond.send_response(Response::new(()), false) else { return After::Close };
         for piece in pieces {

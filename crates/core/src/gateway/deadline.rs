@@ -125,18 +125,18 @@ pub(super) fn judge(cx: &mut Context, failure: Failure) -> Failure {
         let wire = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref());
         wire.is_some_and(|wire| wire.was_cut())
     };
-    let is_late = match failure {
-        Failure::ReadTimeout | Failure::SendTimeout | Failure::ConnectTimeout => true,
-        Failure::Closed => was_cut(cx),
-        _ => false,
-    };
-    if !is_late {
+    let has_run_out =
+        matches!(failure, Failure::ReadTimeout | Failure::SendTimeout | Failure::ConnectTimeout);
+    let is_cut = failure == Failure::Closed && was_cut(cx);
+    if !has_run_out && !is_cut {
         return failure;
     }
-    let failure = match failure {
-        _ if is_over(cx) => Failure::Overdue,
-        Failure::Closed => Failure::ReadTimeout,
-        failure => failure,
+    let failure = if is_over(cx) {
+        Failure::Overdue
+    } else if is_cut {
+        Failure::ReadTimeout
+    } else {
+        failure
     };
     cx.attempts.late = Some(failure);
     failure

@@ -168,12 +168,12 @@ fn calls_for_another(
     reused: bool,
 ) -> bool {
     let may_be_repeated = may_be_repeated(req, cx);
-    let counts = match failure {
-        Failure::Closed if was_unseen(cx, error) => false,
-        Failure::Closed if may_be_repeated => !reused,
-        Failure::ReadTimeout if may_be_repeated && was_tried_long_enough(cx) => true,
-        _ => return false,
-    };
+    let is_free = failure == Failure::Closed && (was_unseen(cx, error) || (may_be_repeated && reused));
+    let is_late = failure == Failure::ReadTimeout && was_tried_long_enough(cx);
+    let counts = !is_free && may_be_repeated && (failure == Failure::Closed || is_late);
+    if !is_free && !counts {
+        return false;
+    }
     if counts {
         return is_within_budget(cx);
     }
@@ -198,13 +198,9 @@ fn was_unseen(cx: &Context, error: &PingoraError) -> bool {
         return h2.is_remote() && (is_refused || is_going);
     }
     let io = error.root_cause().downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    let has_ended = match error.etype() {
-        ErrorType::ConnectionClosed => true,
-        ErrorType::ReadError | ErrorType::WriteError => {
-            matches!(io, Some(ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe))
-        }
-        _ => false,
-    };
+    let has_ended = *error.etype() == ErrorType::ConnectionClosed
+        || matches!(error.etype(), ErrorType::ReadError | ErrorType::WriteError)
+            && matches!(io, Some(ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe));
     let wire = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref());
     has_ended && wire.is_some_and(|wire| wire.was_unseen())
 }
