@@ -33,8 +33,8 @@ pub struct Compress {
     /// How hard each coding tries.
     #[garde(dive)]
     pub levels: Levels,
-    /// How many responses are compressed at the same time; more are sent as they are. Each takes up to 1.5 MiB while it
-    /// lasts. Default: 512.
+    /// How many responses are compressed at the same time; more are sent as they are. Each takes up to 4 MiB while it
+    /// lasts. Default: 256.
     #[garde(range(min = 1, max = 65_536))]
     pub max_active: u32,
 }
@@ -43,8 +43,8 @@ pub struct Compress {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct Levels {
-    /// From 1 to 9. Default: 3.
-    #[garde(range(min = 1, max = 9))]
+    /// From 1 to 6. Default: 3.
+    #[garde(range(min = 1, max = 6))]
     pub zstd: u8,
     /// From 0 to 6. Default: 4.
     #[garde(range(min = 0, max = 6))]
@@ -79,7 +79,7 @@ impl Default for Compress {
             min_size: Size::from_kib(1),
             types: TYPES.iter().filter_map(|text| text.parse().ok()).collect(),
             levels: Levels::default(),
-            max_active: 512,
+            max_active: 256,
         }
     }
 }

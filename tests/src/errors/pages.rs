@@ -2,6 +2,8 @@
 
 use headwall_testkit::{Fixed, Gateway, Origin};
 
+use crate::metrics::metric_is;
+
 const HTML: &str = "text/html,*/*;q=0.1";
 
 /// A site with pages, a route with a page of its own, and one where the app's errors are shown by pages too.
@@ -98,6 +100,7 @@ async fn the_apps_errors_stay_its_own_unless_somebody_says_so() {
     }
     let json = client.get("/own").send().await;
     json.assert_status(401).assert_text("the app's own words");
+    metric_is(&gateway, "headwall_upstream_requests_total{outcome=\"ok\",upstream=\"app\"}", 4.0).await;
     let log = gateway.stop().await;
     assert_eq!((&log[1]["status"], &log[1]["reason"]), (&401.into(), &"error_page".into()));
     assert_eq!(log[3].get("reason"), None, "the app's own answer");
