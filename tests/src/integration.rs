@@ -19,6 +19,7 @@ mod limits;
 mod routing;
 mod streaming;
 mod strict;
+mod traffic;
 
 // What outlives a request.
 mod acme;

@@ -81,6 +81,8 @@ pub(crate) struct Attempts {
     pub(crate) tried: SmallVec<[Arc<str>; 2]>,
     /// What the next attempt is, where the upstream is not simply asked for another peer.
     pub(crate) next: Next,
+    /// How many attempts were made at another upstream, for which the present one is the fallback.
+    pub(crate) before: u32,
     /// A place in the upstream's retry budget, for as long as the repetition runs.
     pub(crate) repetition: Option<Repetition>,
     /// When all of it has to be over.
@@ -319,7 +321,7 @@ impl Context {
         self.entered.last()
     }
 
-    /// Which attempt this is, counted from 1; 0 before the first.
+    /// Which attempt this is, counted from 1; 0 before the first. Those at an upstream before its fallback count too.
     pub fn attempt(&self) -> u32 {
         self.attempts.made
     }

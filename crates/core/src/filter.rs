@@ -139,6 +139,10 @@ impl Phases {
     pub const LOG: Self = Self(1 << 2);
     /// [`Filter::request_body`].
     pub const REQUEST_BODY: Self = Self(1 << 3);
+    /// [`Filter::request_body`] for a filter that only watches: it changes nothing, refuses nothing, and may be shown a body
+    /// again from its beginning when a further attempt is made, which it tells by [`Context::attempt`]. Requests of other
+    /// filters that see bodies are not repeated once a server may have seen them.
+    pub const WATCH_REQUEST_BODY: Self = Self(Self::REQUEST_BODY.0 | 1 << 7);
     /// [`Filter::response_body`].
     pub const RESPONSE_BODY: Self = Self(1 << 4);
     /// [`Filter::whole_request_body`].
@@ -172,11 +176,12 @@ impl std::ops::BitOr for Phases {
 
 impl fmt::Debug for Phases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Phases, &str); 7] = [
+        const NAMES: [(Phases, &str); 8] = [
             (Phases::REQUEST, "request"),
             (Phases::RESPONSE, "response"),
             (Phases::LOG, "log"),
             (Phases::REQUEST_BODY, "request_body"),
+            (Phases::WATCH_REQUEST_BODY, "watch_request_body"),
             (Phases::RESPONSE_BODY, "response_body"),
             (Phases::WHOLE_REQUEST_BODY, "whole_request_body"),
             (Phases::ERROR, "error"),

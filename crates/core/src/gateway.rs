@@ -24,6 +24,7 @@ mod arrive;
 pub(crate) mod deadline;
 pub(crate) mod exchange;
 pub(crate) mod exit;
+mod fallback;
 mod framing;
 mod pages;
 pub(crate) mod pieces;

@@ -62,7 +62,7 @@ pub use metrics::Metrics;
 pub use module::{Build, Module};
 pub use reply::LocalReply;
 pub use route::Route;
-pub use service::{Action, Forward, Retry, Service, Timeouts, Tunnel, TunnelLimits};
+pub use service::{Action, Fallback, Forward, Retry, Service, Timeouts, Tunnel, TunnelLimits};
 pub use shortcut::Shortcut;
 pub use table::Table;
 pub use template::Template;

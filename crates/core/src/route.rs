@@ -36,6 +36,8 @@ pub struct Parts {
     pub access_log: bool,
     /// Every hook that some filter of this route has.
     phases: Phases,
+    /// Whether some filter may refuse or change a request by its body.
+    judges_requests: bool,
     metrics: Option<Arc<RouteMetrics>>,
 }
 
@@ -75,6 +77,7 @@ impl Route {
             service,
             access_log: true,
             phases: Phases::NONE,
+            judges_requests: false,
             metrics: None,
         };
         RouteBuilder { parts, steps: Vec::new() }
@@ -120,6 +123,11 @@ impl Route {
     /// Whether some filter sees the request's body, in pieces or as a whole.
     pub(crate) fn reads_requests(&self) -> bool {
         self.has(Phases::REQUEST_BODY) || self.has(Phases::WHOLE_REQUEST_BODY)
+    }
+
+    /// Whether some filter that sees the request's body does more than watch.
+    pub(crate) fn judges_requests(&self) -> bool {
+        self.judges_requests
     }
 
     fn steps_of(&self, phase: Phases) -> impl DoubleEndedIterator<Item = &Step> {
@@ -288,6 +296,11 @@ impl RouteBuilder {
     pub fn build(self) -> Route {
         let Self { mut parts, steps } = self;
         parts.phases = steps.iter().fold(Phases::NONE, |all, step| all | step.phases);
+        let judges = |phases: Phases| {
+            phases.contains(Phases::WHOLE_REQUEST_BODY)
+                || (phases.contains(Phases::REQUEST_BODY) && !phases.contains(Phases::WATCH_REQUEST_BODY))
+        };
+        parts.judges_requests = steps.iter().any(|step| judges(step.phases));
         parts.steps = steps.into();
         Route(Arc::new(parts))
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use garde::Validate;
 use headwall_units::Duration;
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,8 @@ pub struct Forward {
     pub timeouts: Timeouts,
     /// When a request is sent a further time.
     pub retry: Retry,
+    /// Who is asked when this upstream has nothing to say.
+    pub fallback: Option<Fallback>,
     /// Whether the upstream is told about the client: `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`. Not for a third party.
     pub forward_headers: bool,
 }
@@ -75,8 +78,25 @@ pub struct Forward {
 impl Forward {
     /// Forwards with the default timeouts, and a second attempt where nobody can notice.
     pub fn to(upstream: Arc<NamedUpstream>) -> Self {
-        Self { upstream, timeouts: Timeouts::default(), retry: Retry::default(), forward_headers: true }
+        Self {
+            upstream,
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            fallback: None,
+            forward_headers: true,
+        }
     }
+}
+
+/// Another upstream, for when the first one has no server, cannot be reached or breaks off.
+///
+/// As with a further attempt, a request of which the first one may have seen something goes on only if it may be repeated.
+#[derive(Debug, Clone)]
+pub struct Fallback {
+    /// How it is forwarded then.
+    pub to: Arc<Forward>,
+    /// Answers of the first upstream that are not passed on either.
+    pub on_status: Vec<StatusCode>,
 }
 
 /// How to tunnel.

@@ -44,6 +44,7 @@ impl Modules {
         modules.filter::<headwall_limits::RateLimit>("rate_limit");
         modules.filter::<headwall_rewrite::Rewrite>("rewrite");
         modules.filter::<headwall_login::LoginGuard>("login_guard");
+        modules.filter::<headwall_mirror::Mirror>("mirror");
         modules.service::<headwall_api::Api>("api");
         modules.service::<headwall_files::Files>("files");
         modules.service::<headwall_files::Spa>("spa");

@@ -78,8 +78,8 @@ pub(super) async fn decide<S: Service>(
         action => action,
     };
     let action = match (action, cx.shortcut.take()) {
-        // A filter that sees bodies may refuse a request by its body, and by its having none: it has the last word.
-        (Ok(Action::Forward(forward)), Some(shortcut)) if !cx.entered.iter().any(Route::reads_requests) => {
+        // A filter that judges bodies may refuse a request by its body, and by its having none: it has the last word.
+        (Ok(Action::Forward(forward)), Some(shortcut)) if !cx.entered.iter().any(Route::judges_requests) => {
             let reply = shortcut.reply(&req, &forward, cx).await;
             reply.map(|reply| reply.map_or(Action::Forward(forward), Action::Reply))
         }

@@ -11,7 +11,7 @@ use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::{deadline, framing, retry};
+use super::{deadline, fallback, framing, retry};
 use crate::context::{Next, Running};
 use crate::error::{Failure, cause_of};
 use crate::head::ResponseHead;
@@ -93,9 +93,6 @@ async fn show_whole(cx: &mut Context, mut body: Bytes) -> Result<Option<Bytes>> 
 
 /// Picks the server for the next attempt.
 pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
-    let Some(forward) = cx.forward.clone() else {
-        return Err(decided(cx, Error::Exchange(Failure::Internal)));
-    };
     (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
     if let Next::Same(peer) = &mut cx.attempts.next {
         let peer = peer.clone();
@@ -105,24 +102,7 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     cx.attempts.made += 1;
     (cx.attempts.upstream_status, cx.attempts.first_byte, cx.attempts.late) = (None, None, None);
     cx.attempts.informational = 0;
-    let upstream = &forward.upstream;
-    let peer = match upstream.inner().peer(session.req_header(), cx).await {
-        Ok(peer) => peer,
-        Err(Unavailable::NoHealthyServer { retry_after }) => {
-            return Err(decided(
-                cx,
-                Error::NoHealthyServer { upstream: upstream.name().clone(), retry_after },
-            ));
-        }
-        Err(Unavailable::Failed(source)) => {
-            return Err(decided(cx, Error::NoPeer { upstream: upstream.name().clone(), source }));
-        }
-        Err(Unavailable::Refused(reply)) => {
-            cx.verdict.reply = Some(reply);
-            return Err(PingoraError::new_in(DECIDED));
-        }
-    };
-    let mut target = peer.into_target();
+    let (forward, mut target) = choose(session, cx).await?;
     if cx.attempts.made > 1 {
         retry::pause(cx, &forward, &target.server).await;
         cx.attempts.next = Next::Any;
@@ -143,6 +123,27 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     Ok(http)
 }
 
+/// Has the upstream pick a server, or its fallback if there is none.
+async fn choose(session: &Session, cx: &mut Context) -> Result<(Arc<Forward>, Target)> {
+    loop {
+        let Some(forward) = cx.forward.clone() else {
+            return Err(decided(cx, Error::Exchange(Failure::Internal)));
+        };
+        let upstream = forward.upstream.name();
+        let error = match forward.upstream.inner().peer(session.req_header(), cx).await {
+            Ok(peer) => return Ok((forward, peer.into_target())),
+            Err(Unavailable::Refused(reply)) => return Err(decided_on(cx, *reply)),
+            Err(Unavailable::NoHealthyServer { retry_after }) => {
+                Error::NoHealthyServer { upstream: upstream.clone(), retry_after }
+            }
+            Err(Unavailable::Failed(source)) => Error::NoPeer { upstream: upstream.clone(), source },
+        };
+        if !fallback::turn(cx) {
+            return Err(decided(cx, error));
+        }
+    }
+}
+
 /// The server could not be connected to. Nothing was sent, so another attempt is always safe.
 pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> Box<PingoraError> {
     let failure = deadline::judge(cx, Failure::of(&error));
@@ -152,7 +153,7 @@ pub(crate) fn not_connected(cx: &mut Context, mut error: Box<PingoraError>) -> B
     if is_repeated && let Some(forward) = &cx.forward {
         forward.upstream.repeated(true);
     }
-    error.set_retry(is_repeated);
+    error.set_retry(is_repeated || (fallback::is_mended(cx, failure) && fallback::turn(cx)));
     error
 }
 
@@ -288,7 +289,7 @@ pub(crate) fn response_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bo
 }
 
 pub(crate) fn attempts_are_left(cx: &Context) -> bool {
-    cx.forward.as_ref().is_some_and(|forward| cx.attempts.made < forward.retry.attempts)
+    cx.forward.as_ref().is_some_and(|forward| cx.attempts.made - cx.attempts.before < forward.retry.attempts)
 }
 
 /// The answer to a body that is larger than it may be.

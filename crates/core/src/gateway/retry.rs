@@ -11,7 +11,7 @@
 //! | anything else, or a part of an answer was passed on | nothing | – |
 //!
 //! What may be repeated: idempotent methods (RFC 9110, 9.2.2), requests with an `Idempotency-Key`, all where the route says
-//! so. In each case the body has to be there still, and no filter may have seen a part of it.
+//! so. In each case the body has to be there still, and no filter that judges bodies may have seen a part of it.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::{deadline, exchange, exit};
+use super::{deadline, exchange, exit, fallback};
 use crate::context::Next;
 use crate::error::Failure;
 use crate::head::RequestHead;
 use crate::service::Forward;
 use crate::upstream::Wire;
-use crate::{Context, Phases};
+use crate::{Context, Route};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -119,13 +119,20 @@ pub(super) fn answered(
             wire.keep_for(time.saturating_sub(MARGIN));
         }
     }
-    let is_repeated = cx.forward.as_ref().is_some_and(|forward| forward.retry.is_asked_for(status))
-        && exchange::attempts_are_left(cx)
-        && may_be_repeated(session.req_header(), cx)
-        && is_replayable(session, cx)
-        && is_within_budget(cx);
-    if is_repeated {
+    let is_asked_for = cx.forward.as_ref().is_some_and(|forward| forward.retry.is_asked_for(status));
+    if !is_asked_for && !fallback::is_asked_for(cx, status) {
+        return Ok(());
+    }
+    if !may_be_repeated(session.req_header(), cx) || !is_replayable(session, cx) {
+        return Ok(());
+    }
+    if is_asked_for && exchange::attempts_are_left(cx) && is_within_budget(cx) {
         cx.attempts.next = Next::Rested;
+        return Err(PingoraError::new_up(AGAIN));
+    }
+    if fallback::is_asked_for(cx, status) {
+        cx.finish_attempt(None);
+        fallback::turn(cx);
         return Err(PingoraError::new_up(AGAIN));
     }
     Ok(())
@@ -148,15 +155,20 @@ pub(super) fn interrupted(
     let failure = exit::failure(cx, &error);
     let failure = deadline::judge(cx, failure);
     exchange::complain(cx, &error);
-    let is_repeated = exchange::attempts_are_left(cx)
-        && cx.attempts.upstream_status.is_none()
-        && is_replayable(session, cx)
-        && calls_for_another(session.req_header(), cx, &error, failure, reused);
+    let req = session.req_header();
+    let is_open = cx.attempts.upstream_status.is_none() && is_replayable(session, cx);
+    let is_repeated =
+        is_open && exchange::attempts_are_left(cx) && calls_for_another(req, cx, &error, failure, reused);
+    let falls_back = !is_repeated
+        && is_open
+        && fallback::is_mended(cx, failure)
+        && (may_be_repeated(req, cx) || was_unseen(cx, &error));
     cx.finish_attempt(Some(failure));
-    if is_repeated && let Some(connection) = &cx.connection {
+    let goes_on = is_repeated || (falls_back && fallback::turn(cx));
+    if goes_on && let Some(connection) = &cx.connection {
         connection.mend();
     }
-    error.set_retry(is_repeated);
+    error.set_retry(goes_on);
     error
 }
 
@@ -214,8 +226,8 @@ fn may_be_repeated(req: &RequestHead, cx: &Context) -> bool {
 
 /// Whether the request is still there as it came.
 fn is_replayable(session: &Session, cx: &Context) -> bool {
-    let was_seen = cx.whole_body.is_none() && cx.entered.iter().any(|route| route.has(Phases::REQUEST_BODY));
-    !was_seen && !session.as_ref().retry_buffer_truncated()
+    let was_judged = cx.whole_body.is_none() && cx.entered.iter().any(Route::judges_requests);
+    !was_judged && !session.as_ref().retry_buffer_truncated()
 }
 
 fn is_within_budget(cx: &mut Context) -> bool {

@@ -26,7 +26,7 @@ use crate::head::{RequestHead, ResponseHead};
 use crate::service::Forward;
 use crate::{BoxError, Context, Error, LocalReply, forward};
 
-/// What a request without a body says to this hop alone.
+/// What a request says to this hop alone.
 static THIS_HOP: [HeaderName; 9] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -99,7 +99,7 @@ impl Fetch {
         Self(Arc::new(Connector::new(None)))
     }
 
-    /// Sends a request without a body. The method has to be a safe one: it may be sent more than once.
+    /// Sends a request without a body.
     ///
     /// # Errors
     ///
@@ -110,8 +110,27 @@ impl Fetch {
         req: &RequestHead,
         cx: &mut Context,
     ) -> Result<Fetched, Unfetched> {
+        self.send(forward, req, Bytes::new(), cx).await
+    }
+
+    /// Sends a request with this body. It is sent a second time where the method is idempotent (RFC 9110, 9.2.2) and the
+    /// connection, which had been kept, turned out to be dead.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn send(
+        &self,
+        forward: &Arc<Forward>,
+        req: &RequestHead,
+        body: Bytes,
+        cx: &mut Context,
+    ) -> Result<Fetched, Unfetched> {
         cx.forward = Some(forward.clone());
-        let outgoing = outgoing(req, cx);
+        let mut outgoing = outgoing(req, cx);
+        if !body.is_empty() {
+            outgoing.headers.insert(CONTENT_LENGTH, body.len().into());
+        }
         loop {
             let mut target = choose(forward, req, cx).await?;
             let attempt = forward.retry.per_try_timeout.map(|limit| limit.as_std());
@@ -119,7 +138,7 @@ impl Fetch {
             target.speak_for_nobody();
             let Target { http: peer, server, lease, .. } = target;
             let mut trial = Trial::of(forward.clone(), server, lease);
-            match self.ask(&outgoing, &peer, &mut trial, cx).await {
+            match self.ask(&outgoing, &body, &peer, &mut trial, cx).await {
                 Ok((session, mut head)) => {
                     cx.attempts.first_byte = trial.first_byte;
                     cx.attempts.upstream_status = trial.status;
@@ -145,11 +164,13 @@ impl Fetch {
     async fn ask(
         &self,
         req: &RequestHead,
+        body: &Bytes,
         peer: &HttpPeer,
         trial: &mut Trial,
         cx: &mut Context,
     ) -> Result<(HttpSession, ResponseHead), Broken> {
         let timeouts = trial.forward.timeouts;
+        let is_idempotent = req.method.is_idempotent();
         // Nothing was sent yet, so another attempt is always safe.
         let connected = self.0.get_http_session(peer).await;
         let (mut session, reused) = connected.map_err(|error| trial.broken(error, true))?;
@@ -165,6 +186,9 @@ impl Fetch {
         session.set_write_timeout(Some(timeouts.send.as_std()));
         let asked = async {
             session.write_request_header(Box::new(req.into())).await?;
+            if !body.is_empty() {
+                session.write_request_body(body.clone(), false).await?;
+            }
             session.finish_request_body().await?;
             loop {
                 session.read_response_header().await?;
@@ -177,7 +201,7 @@ impl Fetch {
         let head = asked.await.map_err(|error| {
             let broken = trial.broken(error, false);
             // A connection that was kept may have died in the pool.
-            Broken { is_unnoticed: reused && broken.failure == Failure::Closed, ..broken }
+            Broken { is_unnoticed: reused && is_idempotent && broken.failure == Failure::Closed, ..broken }
         })?;
         let head = head.ok_or(Broken { failure: Failure::InvalidResponse, is_unnoticed: false })?;
         session.set_read_timeout(Some(timeouts.read.as_std()));
