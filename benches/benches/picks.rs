@@ -1,5 +1,7 @@
 //! Servers, and somebody who asks for one of them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use headwall::{Context, RequestHead};
@@ -36,9 +38,9 @@ impl Picks {
             Candidate::new(Arc::new(server), 100 + u32::from(n % 3) * 100)
         };
         let candidates: Vec<_> = (0..servers).map(candidate).collect();
-        let req = http::Request::builder().uri("/api/v1/users/42?page=3").body(()).expect("a request");
+        let req = http::Request::builder().uri("/api/v1/users/42?page=3").body(()).unwrap();
         Self {
-            picker: policy.build().expect("a policy").prepare(&candidates),
+            picker: policy.build().unwrap().prepare(&candidates),
             candidates,
             req: req.into_parts().0,
             cx: Context::from_client(([192, 0, 2, 1], 4000).into()),

@@ -179,6 +179,13 @@ impl Breaker {
     }
 }
 
+impl Drop for Breaker {
+    /// A breaker that is not there refuses nobody.
+    fn drop(&mut self) {
+        self.gauge.set(0);
+    }
+}
+
 fn millis(duration: &units::Duration) -> u64 {
     u64::try_from(duration.as_std().as_millis()).unwrap_or(u64::MAX / 4)
 }

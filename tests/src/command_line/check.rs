@@ -114,12 +114,12 @@ async fn an_expanded_config_is_a_config_and_expands_no_further() {
 #[tokio::test]
 async fn what_only_shows_when_modules_are_built_is_found_too() {
     let text = "sites: [{ routes: [{ api: { upstream: app } }] }]\n\
-        upstreams: { app: { servers: [\"127.0.0.1:1\", \"127.0.0.1:1\"] } }\n";
-    let dir = dir_with("twice.yaml", text);
-    let checked = headwall(dir.path(), &["check", "twice.yaml"]).await;
+        upstreams: { app: { servers: [\"https://127.0.0.1:1\"], tls: { ca: nowhere.pem } } }\n";
+    let dir = dir_with("app.yaml", text);
+    let checked = headwall(dir.path(), &["check", "app.yaml"]).await;
     assert_eq!(checked.code, Some(1));
     assert!(
-        checked.err.contains("twice.yaml:2:14") && checked.err.contains("named twice"),
+        checked.err.contains("app.yaml:2:14") && checked.err.contains("nowhere.pem: cannot be read"),
         "{}",
         checked.err
     );

@@ -38,10 +38,10 @@ async fn what_only_shows_when_modules_are_built_is_refused_too() {
     let yaml = "
         sites: [{ routes: [{ api: { upstream: app } }] }]
         upstreams:
-          app: { servers: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }
+          app: { servers: [\"https://127.0.0.1:1\"], tls: { ca: nowhere.pem } }
         ";
     let (gateway, error) = refused(yaml).await;
-    assert!(error.contains("test.yaml:8:11") && error.contains("named twice"), "{error}");
+    assert!(error.contains("test.yaml:8:11") && error.contains("nowhere.pem: cannot be read"), "{error}");
     assert_eq!((reloads(&gateway, "failed"), reloads(&gateway, "succeeded")), (Some(1.0), Some(0.0)));
     assert_eq!(gateway.metric("headwall_config_last_reload_successful"), Some(0.0));
 }
