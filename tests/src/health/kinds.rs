@@ -116,7 +116,8 @@ fn trailers_only() -> Response {
 
 #[tokio::test]
 async fn a_grpc_check_asks_for_a_service() {
-    let rows: [(fn() -> Response, Option<&str>, &str); 7] = [
+    type Answer = fn() -> Response;
+    let rows: [(Answer, Option<&str>, &str); 7] = [
         (|| answer(1, "0"), None, "serving"),
         (|| answer(2, "0"), Some("not_serving"), "not serving"),
         (|| answer(0, "0"), Some("not_serving"), "it does not know"),
