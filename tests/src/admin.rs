@@ -164,18 +164,18 @@ async fn a_page_in_a_browser_can_order_nothing() {
     let gateway = Gateway::start(&config(&[&one], "")).await;
     let path = format!("/upstreams/app/servers/{}/drain", one.address());
     let rows = [
-        (admin(&gateway).post(&path, ""), "admin_header_missing", "a form of any page"),
+        (admin(&gateway).post(&path, ""), "X-Headwall-Control", "a form of any page"),
         (
             admin(&gateway).post(&path, "").host("rebound.test").header("x-headwall-control", "1"),
-            "admin_host_refused",
+            "admin.hosts",
             "a page whose name leads here",
         ),
-        (admin(&gateway).get("/upstreams").host("rebound.test"), "admin_host_refused", "one that only reads"),
+        (admin(&gateway).get("/upstreams").host("rebound.test"), "admin.hosts", "one that only reads"),
     ];
-    for (call, reason, row) in rows {
+    for (call, says, row) in rows {
         let reply = call.send().await;
         reply.assert_status(403);
-        assert_eq!(reply.json()["reason"], reason, "{row}");
+        assert!(reply.text().contains(says), "{row}: {reply}");
     }
     assert_eq!(servers(&gateway).await[0]["state"], "ready");
     let yaml = config(&[&one], "") + "\n        admin: { hosts: [admin.test] }\n";

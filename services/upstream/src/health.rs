@@ -12,8 +12,8 @@ mod settings;
 mod status_range;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 
 use headwall_core::{BoxError, Metrics};
 use parking_lot::Mutex;
@@ -37,15 +37,22 @@ pub use status_range::{InvalidStatusRange, StatusRange};
 /// Who asks.
 const AGENT: &str = concat!("headwall/", env!("CARGO_PKG_VERSION"), " (health check)");
 
-/// Somebody who watches a server.
+/// A server that is watched, for as long as somebody holds this.
 pub(crate) struct Watch {
+    watcher: Arc<Watcher>,
+    has_begun: AtomicBool,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Somebody who watches a server. Whoever wants no more of it need not wait for a check that is under way.
+struct Watcher {
     server: Arc<Server>,
     check: Option<(Prober, Record)>,
     board: Arc<Board>,
     referee: Arc<Referee>,
-    has_begun: AtomicBool,
-    task: Mutex<Option<JoinHandle<()>>>,
 }
+
+// === impl Watch ===
 
 impl Watch {
     pub(crate) fn new(
@@ -61,30 +68,54 @@ impl Watch {
             Ok::<_, BoxError>((Prober::new(check, written, server.peer())?, record))
         };
         let check = check.map(prepare).transpose()?;
-        Ok(Self { check, server, board, referee, has_begun: AtomicBool::new(false), task: Mutex::default() })
+        let watcher = Arc::new(Watcher { server, check, board, referee });
+        Ok(Self { watcher, has_begun: AtomicBool::new(false), task: Mutex::default() })
     }
 
     /// Begins, unless it has begun before. `looking` is held until the server has been looked at once.
     ///
     /// Building a config must not do this: if the config is refused, then the metrics are about another one.
-    pub(crate) fn start(self: &Arc<Self>, looking: &mpsc::Sender<()>) {
+    pub(crate) fn start(&self, looking: &mpsc::Sender<()>) {
         if self.has_begun.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.board.enter(&self.server);
-        if self.check.is_some() {
-            *self.task.lock() = Some(tokio::spawn(watch(Arc::downgrade(self), looking.clone())));
+        let Watcher { server, check, board, .. } = &*self.watcher;
+        board.enter(server);
+        if check.is_some() {
+            *self.task.lock() = Some(tokio::spawn(watch(self.watcher.clone(), looking.clone())));
         } else {
             // What an earlier check has said is no longer anybody's word.
-            self.server.set_up(true);
+            server.set_up(true);
+            server.was_looked_at();
         }
     }
 
     /// The last check that failed.
     pub(crate) fn last_failure(&self) -> Option<LastFailure> {
-        self.check.as_ref().and_then(|(_, record)| record.last_failure())
+        self.watcher.check.as_ref().and_then(|(_, record)| record.last_failure())
     }
+}
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().take() {
+            task.abort();
+        }
+        if *self.has_begun.get_mut() {
+            self.watcher.board.leave(&self.watcher.server);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("server", &self.watcher.server).finish_non_exhaustive()
+    }
+}
+
+// === impl Watcher ===
+
+impl Watcher {
     /// Checks the server once, and says how long to wait for the next time.
     async fn check(&self, prober: &Prober, record: &Record) -> std::time::Duration {
         // A check that was under way when it was ejected says nothing about it.
@@ -111,30 +142,11 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.get_mut().take() {
-            task.abort();
-        }
-        if *self.has_begun.get_mut() {
-            self.board.leave(&self.server);
-        }
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("server", &self.server).finish_non_exhaustive()
-    }
-}
-
-async fn watch(watch: Weak<Watch>, looking: mpsc::Sender<()>) {
+async fn watch(watcher: Arc<Watcher>, looking: mpsc::Sender<()>) {
+    let Some((prober, record)) = &watcher.check else { return };
     let mut looking = Some(looking);
     loop {
-        let Some(watch) = watch.upgrade() else { return };
-        let Some((prober, record)) = &watch.check else { return };
-        let wait = watch.check(prober, record).await;
-        drop(watch);
+        let wait = watcher.check(prober, record).await;
         looking.take();
         tokio::time::sleep(wait).await;
     }

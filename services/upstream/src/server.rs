@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// The same server, which gets no request before it [was looked at](Self::was_looked_at).
-    pub(crate) fn to_be_looked_at(mut self) -> Self {
+    pub(crate) fn awaiting_a_look(mut self) -> Self {
         self.condition.awaited = AtomicBool::new(true);
         self
     }

@@ -116,7 +116,8 @@ fn trailers_only() -> Response {
 
 #[tokio::test]
 async fn a_grpc_check_asks_for_a_service() {
-    let rows: [(fn() -> Response, Option<&str>, &str); 7] = [
+    type Answer = fn() -> Response;
+    let rows: [(Answer, Option<&str>, &str); 7] = [
         (|| answer(1, "0"), None, "serving"),
         (|| answer(2, "0"), Some("not_serving"), "not serving"),
         (|| answer(0, "0"), Some("not_serving"), "it does not know"),
@@ -170,7 +171,7 @@ async fn a_check_that_contradicts_itself_is_refused_with_its_place() {
         ("headers: { a: b }", "expected `path` beside it"),
         ("path: /, method: HEAD, body_contains: ok", "the answer to HEAD has no body"),
         ("path: /, expect: [2x]", "a class such as `2xx` or a range such as `200-204`, was `2x`"),
-        ("path: /, method: PSOT", "unknown variant `PSOT`"),
+        ("path: /, method: PSOT", "unknown value `PSOT`"),
         ("path: /, interval_down: 10ms", "expected at least 500ms"),
         ("port: 0", "lower than 1"),
     ];

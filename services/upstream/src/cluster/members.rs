@@ -185,7 +185,7 @@ impl Members {
         let server = self.roster.server(&identity, |audience| {
             let peer = self.dialect.towards(&address, &role.name)?;
             let server = Server::new(&written, peer, address, audience);
-            Ok(if self.check.is_some() { server.to_be_looked_at() } else { server })
+            Ok(if self.check.is_some() { server.awaiting_a_look() } else { server })
         })?;
         let identity = format!("{identity} {:?}", self.check);
         let watch = self.roster.watch(&identity, || {

@@ -21,7 +21,7 @@ use super::complaint::against;
 use super::settings::{GrpcCheck, HealthCheck};
 use super::{AGENT, at, over_http};
 use crate::ServerAddress;
-use message::Serving;
+use message::Health;
 
 /// The longest answer. A right one has seven bytes.
 const LONGEST: usize = 4096;
@@ -93,10 +93,10 @@ impl Check for Grpc {
             None => return Err(against("invalid_response", "no grpc-status at the end of the answer")),
         }
         match message::answer(&body) {
-            Ok(Serving::Serving) => Ok(()),
-            Ok(Serving::NotServing) => Err(against("not_serving", "gRPC status NOT_SERVING")),
-            Ok(Serving::Unknown) => Err(against("not_serving", "gRPC status UNKNOWN")),
-            Ok(Serving::ServiceUnknown) => Err(against("not_serving", "gRPC status SERVICE_UNKNOWN")),
+            Ok(Health::Serving) => Ok(()),
+            Ok(Health::NotServing) => Err(against("not_serving", "gRPC status NOT_SERVING")),
+            Ok(Health::Unknown) => Err(against("not_serving", "gRPC status UNKNOWN")),
+            Ok(Health::ServiceUnknown) => Err(against("not_serving", "gRPC status SERVICE_UNKNOWN")),
             Err(error) => Err(against("invalid_response", error.to_string())),
         }
     }

@@ -8,7 +8,7 @@
 
 /// What a server says of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Serving {
+pub(super) enum Health {
     Unknown,
     Serving,
     NotServing,
@@ -49,7 +49,7 @@ pub(super) fn question(service: &str) -> Vec<u8> {
 }
 
 /// Reads the answer.
-pub(super) fn answer(bytes: &[u8]) -> Result<Serving, InvalidAnswer> {
+pub(super) fn answer(bytes: &[u8]) -> Result<Health, InvalidAnswer> {
     let incomplete = InvalidAnswer::Incomplete(bytes.len());
     let (&[is_compressed, a, b, c, d], message) = bytes.split_first_chunk().ok_or(incomplete)?;
     if is_compressed != 0 {
@@ -80,10 +80,10 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Serving, InvalidAnswer> {
         }
     }
     match status {
-        0 => Ok(Serving::Unknown),
-        1 => Ok(Serving::Serving),
-        2 => Ok(Serving::NotServing),
-        3 => Ok(Serving::ServiceUnknown),
+        0 => Ok(Health::Unknown),
+        1 => Ok(Health::Serving),
+        2 => Ok(Health::NotServing),
+        3 => Ok(Health::ServiceUnknown),
         other => Err(InvalidAnswer::UnknownStatus(other)),
     }
 }
@@ -137,18 +137,18 @@ mod tests {
 
     #[test]
     fn answers_are_read() {
-        let rows: [(&[u8], Serving, &str); 7] = [
-            (b"", Serving::Unknown, "the default"),
-            (b"\x08\x01", Serving::Serving, "serving"),
-            (b"\x08\x02", Serving::NotServing, "not serving"),
-            (b"\x08\x03", Serving::ServiceUnknown, "unknown service"),
-            (b"\x08\x02\x08\x01", Serving::Serving, "the last one counts"),
+        let rows: [(&[u8], Health, &str); 7] = [
+            (b"", Health::Unknown, "the default"),
+            (b"\x08\x01", Health::Serving, "serving"),
+            (b"\x08\x02", Health::NotServing, "not serving"),
+            (b"\x08\x03", Health::ServiceUnknown, "unknown service"),
+            (b"\x08\x02\x08\x01", Health::Serving, "the last one counts"),
             (
                 b"\x12\x02hi\x08\x01\x19\0\0\0\0\0\0\0\0\x25\0\0\0\0\x28\xff\x01",
-                Serving::Serving,
+                Health::Serving,
                 "among others",
             ),
-            (b"\x08\x81\x80\x00", Serving::Serving, "longer than it has to be"),
+            (b"\x08\x81\x80\x00", Health::Serving, "longer than it has to be"),
         ];
         for (message, serving, row) in rows {
             assert_eq!(answer(&framed(message)), Ok(serving), "{row}");
@@ -174,8 +174,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_too_odd_to_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = answer(&bytes);
-            let _ = answer(&framed(&bytes));
+            prop_assert!(bytes.len() >= 5 || answer(&bytes).is_err());
+            let framed = framed(&bytes);
+            prop_assert_ne!(answer(&framed), Err(InvalidAnswer::Incomplete(framed.len())));
         }
 
         #[test]
