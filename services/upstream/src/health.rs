@@ -24,7 +24,7 @@ pub(crate) struct Watch {
     server: Arc<Server>,
     /// Upstream and server.
     labels: [String; 2],
-    prober: Option<Prober>,
+    prober: Option<Arc<Prober>>,
     record: Record,
     gauges: IntGaugeVec,
     shown: AtomicBool,
@@ -45,7 +45,9 @@ impl Watch {
             &["upstream", "server"],
         )?;
         Ok(Self {
-            prober: check.map(|check| Prober::new(check, written, server.peer())).transpose()?,
+            prober: check
+                .map(|check| Prober::new(check, written, server.peer()).map(Arc::new))
+                .transpose()?,
             record: Record::new([upstream, label], metrics)?,
             labels: [upstream.to_owned(), label.to_owned()],
             server,
@@ -70,9 +72,8 @@ impl Watch {
         }
     }
 
-    /// Checks the server once, and says how long to wait for the next time.
-    async fn check(&self, prober: &Prober) -> std::time::Duration {
-        let result = prober.probe(self.server.address()).await;
+    /// Takes the result of a check in, and says how long to wait for the next one.
+    fn take_in(&self, prober: &Prober, result: Result<(), String>) -> std::time::Duration {
         let [upstream, server] = &self.labels;
         match self.record.judge(prober, self.server.is_up(), result.is_ok()) {
             Change::None => {}
@@ -119,9 +120,12 @@ impl fmt::Debug for Watch {
 async fn watch(watch: Weak<Watch>, looking: mpsc::Sender<()>) {
     let mut looking = Some(looking);
     loop {
+        // Not held while the server is asked: who lets go of the watch ends it at once.
+        let asked = watch.upgrade().and_then(|watch| Some((watch.server.clone(), watch.prober.clone()?)));
+        let Some((server, prober)) = asked else { return };
+        let result = prober.probe(server.address()).await;
         let Some(watch) = watch.upgrade() else { return };
-        let Some(prober) = &watch.prober else { return };
-        let wait = watch.check(prober).await;
+        let wait = watch.take_in(&prober, result);
         drop(watch);
         looking.take();
         tokio::time::sleep(wait).await;
