@@ -175,6 +175,8 @@ async fn what_memory_has_no_room_for_is_found_on_the_disk() {
         (hits > 60).then_some(())
     })
     .await;
+    // Wherever it was, it is in memory now.
+    client.get("/10").send().await.assert_status(200);
     let part = client.get("/10").header("range", "bytes=0-2").send().await;
     part.assert_status(206).assert_text("/10");
     let caches = stage.gateway.admin("/cache").await.json();
