@@ -8,7 +8,7 @@ use crate::metrics::metric_is;
 async fn gateway(app: &Origin, other: &Origin, api: &str, filters: &str) -> Gateway {
     let config = format!(
         "
-        sites: [{{ routes: [{{ filters: [{filters}], api: {{ upstream: app{api} }} }}] }}]
+        sites: [{{ name: app, routes: [{{ name: all, filters: [{filters}], api: {{ upstream: app{api} }} }}] }}]
         upstreams: {{ app: {{ servers: [\"${{APP}}\"] }}, other: {{ servers: [\"${{OTHER}}\"] }} }}
         "
     );
@@ -102,7 +102,7 @@ async fn a_mirror_gets_whole_copies_and_nobody_waits_for_it() {
     client.post("/write", "a body").send().await.assert_status(200).assert_text("app");
     within(5, shadow.reached(2)).await;
     gate.open();
-    let count = "headwall_mirror_requests_total{place=\"default/default\",result=\"sent\"}";
+    let count = "headwall_mirror_requests_total{place=\"app/all\",result=\"sent\"}";
     metric_is(&gateway, count, 2.0).await;
     let copies = shadow.requests();
     let read = copies.iter().find(|copy| copy.path() == "/read").unwrap();
@@ -122,7 +122,7 @@ async fn what_a_mirror_has_no_room_for_is_counted_and_not_copied() {
     let gateway = gateway(&app, &shadow, "", mirror).await;
     let client = gateway.client();
     let count =
-        |result| format!("headwall_mirror_requests_total{{place=\"default/default\",result=\"{result}\"}}");
+        |result| format!("headwall_mirror_requests_total{{place=\"app/all\",result=\"{result}\"}}");
     client.post("/", "five!").send().await.assert_status(200).assert_text("app");
     metric_is(&gateway, &count("too_large"), 1.0).await;
     client.get("/").send().await.assert_status(200);

@@ -4,10 +4,8 @@
 //! each upstream has a part of that. The parts begin at 0 in the order in which they are written and the route's own upstream has
 //! the rest, so a canary that grows keeps the clients that it has.
 
-use std::hash::Hasher as _;
 use std::net::IpAddr;
 
-use fnv::FnvHasher;
 use garde::Validate;
 use headwall_core::units::UpstreamRef;
 use headwall_core::{Context, RequestHead};
@@ -15,6 +13,7 @@ use http::HeaderName;
 use http::header::COOKIE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Hundredths of a percent.
 const WHOLE: u64 = 10_000;
@@ -111,11 +110,7 @@ impl SplitKey {
 
 /// The same for the same bytes, in every process and every version: a client must not change sides at a restart.
 fn place_of(bytes: &[u8]) -> u64 {
-    let mut hasher = FnvHasher::default();
-    hasher.write(bytes);
-    let hash = hasher.finish();
-    // The upper half depends on all bytes, the lower bits only on lower bits.
-    ((hash >> 32) * WHOLE) >> 32
+    xxh3_64(bytes) % WHOLE
 }
 
 fn cookie<'a>(req: &'a RequestHead, name: &str) -> Option<&'a [u8]> {

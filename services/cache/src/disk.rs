@@ -7,7 +7,7 @@ mod codec;
 mod directory;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
@@ -50,6 +50,12 @@ struct Kept {
     jobs: Sender<Job>,
 }
 
+/// Who writes and removes.
+pub(crate) struct Writer {
+    disk: Weak<Disk>,
+    work: Receiver<Job>,
+}
+
 enum Job {
     Write { url: Arc<str>, variants: Variants, purges: u64 },
     Remove(PathBuf),
@@ -65,22 +71,17 @@ struct Count(IntCounter);
 // === impl Disk ===
 
 impl Disk {
-    /// Keeps so many bytes of files below `path`. As much of `memory` as an eighth waits to be written.
+    /// A place for so many bytes of files. As much of `memory` as an eighth waits to be written. Nothing is written before the
+    /// second value is set to work: a config that is only checked leaves no trace.
     pub(crate) fn new(
-        path: &std::path::Path,
         size: u64,
         memory: usize,
         evictions: IntCounter,
         bytes: IntGauge,
-    ) -> Result<Arc<Self>, BoxError> {
-        let directory = Directory::open(path)?;
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(
-                usize::try_from(size / (4 * LEAST)).unwrap_or(usize::MAX).clamp(64, 1 << 20),
-            )
-            .weight_capacity(size)
-            .build()?;
+    ) -> Result<(Arc<Self>, Writer), BoxError> {
+        let items = usize::try_from(size / (4 * LEAST)).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        let options =
+            OptionsBuilder::new().shards(1).estimated_items_capacity(items).weight_capacity(size).build()?;
         let (jobs, work) = channel();
         let disk = Arc::new(Self {
             index: Map::with_options(options, Weigh, DefaultHashBuilder::default(), Count(evictions)),
@@ -91,9 +92,8 @@ impl Disk {
             readers: Semaphore::new(READERS),
             bytes,
         });
-        let weak = Arc::downgrade(&disk);
-        thread::Builder::new().name("cache-disk".to_owned()).spawn(move || run(&directory, &weak, &work))?;
-        Ok(disk)
+        let writer = Writer { disk: Arc::downgrade(&disk), work };
+        Ok((disk, writer))
     }
 
     /// Has the answers of an address written. Whether that will be done: a disk that is behind is left in peace.
@@ -104,7 +104,11 @@ impl Disk {
             return false;
         }
         let purges = self.purges.load(Ordering::SeqCst);
-        self.jobs.send(Job::Write { url, variants, purges }).is_ok()
+        let is_sent = self.jobs.send(Job::Write { url, variants, purges }).is_ok();
+        if !is_sent {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        is_sent
     }
 
     /// Takes the answers of an address out, with the count of purges from which on they are good.
@@ -181,18 +185,29 @@ impl Disk {
     }
 }
 
-/// Works until the last file is gone with its store. The directory goes with the thread.
-fn run(directory: &Directory, disk: &Weak<Disk>, work: &Receiver<Job>) {
-    while let Ok(job) = work.recv() {
-        match job {
-            Job::Write { url, variants, purges } => {
-                if let Some(disk) = disk.upgrade() {
-                    disk.keep(directory, &url, &variants, purges);
+// === impl Writer ===
+
+impl Writer {
+    /// Makes a directory below `path` and begins to work. Where that fails, nothing is written.
+    pub(crate) fn begin(self, path: &Path) -> Result<(), BoxError> {
+        let directory = Directory::open(path)?;
+        thread::Builder::new().name("cache-disk".to_owned()).spawn(move || self.run(&directory))?;
+        Ok(())
+    }
+
+    /// Works until the last file is gone with its store. The directory goes with the thread.
+    fn run(self, directory: &Directory) {
+        while let Ok(job) = self.work.recv() {
+            match job {
+                Job::Write { url, variants, purges } => {
+                    if let Some(disk) = self.disk.upgrade() {
+                        disk.keep(directory, &url, &variants, purges);
+                    }
                 }
-            }
-            Job::Remove(path) => {
-                if let Err(error) = fs::remove_file(&path) {
-                    log::warn!("cache: a file could not be removed: {error}");
+                Job::Remove(path) => {
+                    if let Err(error) = fs::remove_file(&path) {
+                        log::warn!("cache: a file could not be removed: {error}");
+                    }
                 }
             }
         }
@@ -237,11 +252,13 @@ mod tests {
 
     const MEMORY: usize = 8 << 20;
 
-    fn disk(path: &std::path::Path, size: u64) -> Arc<Disk> {
+    fn disk(path: &Path, size: u64) -> Arc<Disk> {
         let metrics = Metrics::new().unwrap();
         let evictions = metrics.counters("test_evictions", "x", &[]).unwrap().with_label_values::<&str>(&[]);
         let bytes = metrics.gauges("test_bytes", "x", &[]).unwrap().with_label_values::<&str>(&[]);
-        Disk::new(path, size, MEMORY, evictions, bytes).unwrap()
+        let (disk, writer) = Disk::new(size, MEMORY, evictions, bytes).unwrap();
+        writer.begin(path).unwrap();
+        disk
     }
 
     /// Waits for the thread.
@@ -253,7 +270,7 @@ mod tests {
         }
     }
 
-    fn files(path: &std::path::Path) -> usize {
+    fn files(path: &Path) -> usize {
         let stores = fs::read_dir(path).unwrap().map(|store| store.unwrap().path());
         // One of them is the lock.
         stores.map(|store| fs::read_dir(store).unwrap().count() - 1).sum()
@@ -286,6 +303,15 @@ mod tests {
         until(|| files(dir.path()) == disk.size().0).await;
         let huge: Variants = (0..20).map(|tenant| entry(60_000, &tenant.to_string()).0).collect();
         assert!(!disk.write("http://a/".into(), huge), "more than may wait");
+    }
+
+    #[test]
+    fn what_nobody_writes_is_given_up() {
+        let (bytes, evictions) = (IntGauge::new("b", "x").unwrap(), IntCounter::new("e", "x").unwrap());
+        let (disk, writer) = Disk::new(1 << 20, MEMORY, evictions, bytes).unwrap();
+        drop(writer);
+        assert!(!disk.write("http://a/".into(), [entry(100, "a").0].into()));
+        assert_eq!(disk.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

@@ -118,6 +118,11 @@ impl Module for Cache {
             let (disk, memory) = (disk.size, self.memory);
             return Err(format!("`disk.size` is {disk}, which is less than `memory`, {memory}").into());
         }
+        if let Some(path) =
+            self.disk.as_ref().map(|disk| &disk.path).filter(|path| path.exists() && !path.is_dir())
+        {
+            return Err(format!("`disk.path` is {}, which is no directory", path.display()).into());
+        }
         let terms = Terms {
             ttl: self.ttl.map(Duration::as_std),
             ignore_credentials: self.ignore_credentials,
@@ -136,13 +141,24 @@ impl Module for Cache {
         );
         let key = format!("{} {memory} {largest} {kept:?} {:?}", cx.place(), self.disk);
         let numbers = Numbers::new(cx)?;
+        let mut writer = None;
         let store = cx.shared(&key, || {
-            let disk = |DiskSettings { path, size }: &DiskSettings| {
-                Disk::new(path, size.bytes(), memory, numbers.evictions.clone(), numbers.disk_bytes.clone())
+            let Some(DiskSettings { path, size }) = &self.disk else {
+                return Store::new(memory, largest, None, numbers);
             };
-            let disk = self.disk.as_ref().map(disk).transpose()?;
-            Store::new(memory, largest, disk, numbers)
+            let (evictions, bytes) = (numbers.evictions.clone(), numbers.disk_bytes.clone());
+            let (disk, idle) = Disk::new(size.bytes(), memory, evictions, bytes)?;
+            writer = Some((idle, path.clone()));
+            Store::new(memory, largest, Some(disk), numbers)
         })?;
+        if let Some((writer, path)) = writer {
+            cx.before_traffic(async move {
+                let begun = tokio::task::spawn_blocking(move || writer.begin(&path)).await;
+                if let Ok(Err(error)) = begun {
+                    log::error!("cache: {error}; answers are kept in memory alone");
+                }
+            });
+        }
         let caching = Arc::new(Caching {
             store,
             fetch: cx.shared("fetch", || Ok(Fetch::new()))?,

@@ -145,7 +145,8 @@ mod tests {
         const MAX_AGE: (&str, &str) = ("cache-control", "max-age=60");
         let (cookie, etag) = (("set-cookie", "a=1"), ("etag", "\"a\""));
         type Head<'a> = &'a [(&'a str, &'a str)];
-        let rows: [(u16, Head<'_>, bool, Result<(), &str>, &str); 30] = [
+        type Row<'a> = (u16, Head<'a>, bool, Result<(), &'a str>, &'a str);
+        let rows: [Row<'_>; 30] = [
             (200, &[MAX_AGE], false, Ok(()), "the usual"),
             (200, &[], false, Err("no-freshness"), "heuristics are off"),
             (200, &[etag], false, Err("no-freshness"), "a validator alone says nothing"),

@@ -132,14 +132,14 @@ async fn memory_is_bounded() {
     let client = stage.client().keep().await;
     let number =
         |name: &str| stage.gateway.metric(&format!("{name}{{place=\"app/page\"}}")).unwrap_or_default();
-    for index in 0..200 {
+    for index in 0..100 {
         client.get(&format!("/{index}")).send().await.assert_status(200);
         if index % 20 == 0 {
             assert!(number("headwall_cache_bytes") <= f64::from(2 << 20), "after {index}");
         }
     }
     assert!(number("headwall_cache_bytes") > f64::from(1 << 20), "and it is used");
-    assert!(number("headwall_cache_evictions_total") > 100.0);
+    assert!(number("headwall_cache_evictions_total") > 40.0);
     // One address with many selections is bounded, too.
     let varied = Stage::of(obedient().await, &one_route("{ key_headers: [X-Any] }")).await;
     for index in 0..100 {
@@ -175,6 +175,8 @@ async fn what_memory_has_no_room_for_is_found_on_the_disk() {
         (hits > 60).then_some(())
     })
     .await;
+    // Wherever it was, it is in memory now.
+    client.get("/10").send().await.assert_status(200);
     let part = client.get("/10").header("range", "bytes=0-2").send().await;
     part.assert_status(206).assert_text("/10");
     let caches = stage.gateway.admin("/cache").await.json();

@@ -24,7 +24,7 @@ pub(super) struct Directory {
 
 /// Why there is no directory.
 #[derive(Debug, thiserror::Error)]
-#[error("`disk`: {path} cannot be written to: {source}", path = .path.display())]
+#[error("{path} cannot be written to: {source}", path = .path.display())]
 pub(super) struct Unwritable {
     path: PathBuf,
     #[source]
@@ -105,6 +105,6 @@ mod tests {
         let file = parent.path().join("file");
         fs::write(&file, "").unwrap();
         let error = Directory::open(&file).unwrap_err().to_string();
-        assert!(error.starts_with("`disk`: ") && error.contains("cannot be written to"), "{error}");
+        assert!(error.contains("file cannot be written to"), "{error}");
     }
 }
