@@ -121,8 +121,7 @@ async fn what_a_mirror_has_no_room_for_is_counted_and_not_copied() {
     let mirror = "{ mirror: { upstream: other, max_in_flight: 1, max_body: 4 } }";
     let gateway = gateway(&app, &shadow, "", mirror).await;
     let client = gateway.client();
-    let count =
-        |result| format!("headwall_mirror_requests_total{{place=\"app/all\",result=\"{result}\"}}");
+    let count = |result| format!("headwall_mirror_requests_total{{place=\"app/all\",result=\"{result}\"}}");
     client.post("/", "five!").send().await.assert_status(200).assert_text("app");
     metric_is(&gateway, &count("too_large"), 1.0).await;
     client.get("/").send().await.assert_status(200);
