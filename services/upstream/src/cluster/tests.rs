@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::server::Server;
+use crate::standing::Standing;
 
 /// Where clusters are built, one after the other, as reloads do.
 struct Site {
@@ -108,11 +109,17 @@ proptest! {
                 2 => server.set_draining(value),
                 _ => cluster = site.cluster(settings(policies[step % 4].clone(), step as u32 % 5 + 1)),
             }
-            let best = all.iter().zip(&priorities).filter(|(server, _)| server.is_available()).map(|(_, priority)| priority).min();
+            // Who is passed over because of how it has served is asked when there is nobody else.
+            let best_of = |standing| {
+                let those = all.iter().zip(&priorities).filter(|(server, _)| server.standing() == standing);
+                those.map(|(_, priority)| priority).min()
+            };
+            let wanted = if best_of(Standing::Ready).is_some() { Standing::Ready } else { Standing::Ejected };
+            let best = best_of(wanted);
             match choose(&cluster) {
                 Ok(chosen) => {
                     let chosen = chosen.attempt.server();
-                    prop_assert!(chosen.is_available());
+                    prop_assert_eq!(chosen.standing(), wanted);
                     let index = all.iter().position(|server| Arc::ptr_eq(server, chosen)).unwrap();
                     prop_assert_eq!(Some(&priorities[index]), best, "the most wanted of those who are there");
                 }
