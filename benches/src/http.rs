@@ -153,7 +153,9 @@ impl Row {
             Setup::Files => peer.serves_files(),
             // The accounting is nginx's, so nginx is who to compare with.
             Setup::Limited | Setup::Storm => matches!(peer, Peer::Headwall | Peer::Pingora | Peer::Nginx),
-            _ => true,
+            Setup::Plain | Setup::Everything | Setup::WebSocket | Setup::WebSocketTwoWorkers | Setup::Tls => {
+                true
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`Rate`] | `5r/m`, `100 per 1m` | requests in a time |
 //! | [`Network`] | `10.0.0.0/8`, `192.0.2.1` | a range of addresses |
 //! | [`UpstreamRef`] | `app` | the name of an upstream of the same file |
+//! | [`SameSite`] | `lax` | when browsers send a cookie along |
 //! | [`Secret`] | `${TOKEN}` | a text that is never printed |
 //!
 //! The first three share one contract: [`FromStr`](std::str::FromStr) reads the text and its error says what was
@@ -24,6 +25,7 @@ mod duration;
 mod network;
 mod rate;
 mod reference;
+mod same_site;
 mod secret;
 mod size;
 
@@ -31,5 +33,6 @@ pub use duration::{Duration, InvalidDuration};
 pub use network::{InvalidNetwork, Network};
 pub use rate::{InvalidRate, Per, Rate};
 pub use reference::UpstreamRef;
+pub use same_site::SameSite;
 pub use secret::{InvalidSecret, Secret};
 pub use size::{InvalidSize, Size};

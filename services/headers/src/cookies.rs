@@ -2,6 +2,7 @@
 
 use garde::Validate;
 use headwall_core::template::Pattern;
+use headwall_core::units::SameSite;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use schemars::JsonSchema;
@@ -29,18 +30,6 @@ pub struct CookieRule {
     /// The paths that it goes to. An empty text leaves the attribute out.
     #[garde(inner(custom(is_attribute)))]
     pub path: Option<String>,
-}
-
-/// When a cookie goes along with a request that another site has caused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SameSite {
-    /// Never.
-    Strict,
-    /// When somebody follows a link.
-    Lax,
-    /// Always.
-    None,
 }
 
 /// Rules with their attributes written out.
@@ -123,14 +112,7 @@ impl Rule {
             let text = text.as_deref()?;
             Some((name, (!text.is_empty()).then(|| format!("{written}={text}"))))
         };
-        let same_site = rule.same_site.map(|same_site| {
-            let word = match same_site {
-                SameSite::Strict => "Strict",
-                SameSite::Lax => "Lax",
-                SameSite::None => "None",
-            };
-            ("samesite", Some(format!("SameSite={word}")))
-        });
+        let same_site = rule.same_site.map(|same_site| ("samesite", Some(format!("SameSite={same_site}"))));
         let attributes = [
             text("domain", "Domain", &rule.domain),
             text("path", "Path", &rule.path),

@@ -17,6 +17,6 @@ mod edit;
 mod prepared;
 mod security;
 
-pub use cookies::{CookieRule, SameSite};
+pub use cookies::CookieRule;
 pub use edit::{Headers, Replace, RequestEdit, ResponseEdit};
 pub use security::SecurityHeaders;

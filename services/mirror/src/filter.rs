@@ -26,13 +26,16 @@ pub(crate) struct Mirroring {
     pub(crate) tally: Tally,
 }
 
+/// A copy until it is sent, or given up.
+type InTheMaking = Arc<Mutex<Option<Copy>>>;
+
 /// The copies of one request, one for each mirror that it has passed.
 #[derive(Clone, Default)]
-struct Copies(Vec<(Arc<Forward>, Arc<Mutex<Option<Copy>>>)>);
+struct Copies(Vec<(Arc<Forward>, InTheMaking)>);
 
 impl Mirroring {
     /// This mirror's copy of the request, if it makes one.
-    fn copy(&self, cx: &Context) -> Option<Arc<Mutex<Option<Copy>>>> {
+    fn copy(&self, cx: &Context) -> Option<InTheMaking> {
         let Copies(copies) = cx.extensions().get()?;
         copies.iter().find(|(forward, _)| Arc::ptr_eq(forward, &self.forward)).map(|(_, copy)| copy.clone())
     }

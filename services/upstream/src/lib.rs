@@ -39,6 +39,6 @@ pub use queue::QueueSettings;
 pub use server::Server;
 pub use settings::{ClusterSettings, Keepalive, ServerSettings};
 pub use standing::Standing;
-pub use sticky::{SameSite, StickySettings};
+pub use sticky::StickySettings;
 pub use tls::{TlsSettings, UnusableFile};
 pub use token::{CookieName, FieldName, InvalidName};

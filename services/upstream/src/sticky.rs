@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use garde::Validate;
-use headwall_core::units::{Duration, Secret};
+use headwall_core::units::{Duration, SameSite, Secret};
 use headwall_core::{Context, RequestHead};
 use http::HeaderValue;
 use schemars::JsonSchema;
@@ -50,19 +50,6 @@ pub struct StickySettings {
     /// Whether requests that other sites make bring it. Default: `lax`, links alone. `none` needs HTTPS.
     #[garde(custom(none_is_secure(self.secure)))]
     pub same_site: SameSite,
-}
-
-/// Whether requests that other sites make bring a cookie.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SameSite {
-    /// Not even links.
-    Strict,
-    /// Links, and nothing else.
-    #[default]
-    Lax,
-    /// All.
-    None,
 }
 
 /// Knows clients by their cookies.
@@ -134,11 +121,7 @@ impl Sticky {
         if *http_only {
             line += "; HttpOnly";
         }
-        line += match same_site {
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::None => "; SameSite=None",
-        };
+        line += &format!("; SameSite={same_site}");
         // The settings were checked to have nothing in them that a header may not have.
         HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(""))
     }

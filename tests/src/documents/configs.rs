@@ -16,7 +16,7 @@ const TOP: [&str; 9] =
 const SITE: [&str; 5] = ["name", "hosts", "tls", "filters", "routes"];
 const SERVICES: [&str; 8] =
     ["api", "websocket", "respond", "redirect", "files", "spa", "session_token", "canary"];
-const FILTERS: [&str; 14] = [
+const FILTERS: [&str; 15] = [
     "access",
     "api_key",
     "basic_auth",
@@ -27,6 +27,7 @@ const FILTERS: [&str; 14] = [
     "headers",
     "jwt",
     "login_guard",
+    "mirror",
     "rate_limit",
     "security_headers",
     "session_token",
