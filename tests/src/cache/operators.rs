@@ -40,8 +40,11 @@ async fn what_is_kept_can_be_purged() {
     for query in ["", "?everything", "?url=/a", "?prefix="] {
         delete(&stage, query).await.assert_status(400);
     }
-    let post = stage.gateway.admin_client().post("/cache?all", "").send().await;
+    let admin = stage.gateway.admin_client();
+    let post = admin.post("/cache?all", "").header("x-headwall-control", "1").send().await;
     post.assert_status(405).assert_header("allow", "GET, HEAD, DELETE");
+    let rebound = admin.host("evil.test").request(Method::DELETE, "/cache?all").send().await;
+    rebound.assert_status(403);
 }
 
 #[tokio::test]
