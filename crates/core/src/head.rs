@@ -5,6 +5,8 @@
 //! set; so a head is taken out of them when its hooks begin, and put back when they are done. What goes on carries header
 //! names in lower case, as in HTTP/2, in HAProxy and in Envoy: names do not differ by case (RFC 9110, 5.1).
 
+use http::HeaderMap;
+use http::header::COOKIE;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 /// The head of a request: method, target, version, headers.
@@ -12,6 +14,13 @@ pub type RequestHead = http::request::Parts;
 
 /// The head of a response: status, version, headers.
 pub type ResponseHead = http::response::Parts;
+
+/// The value of the first cookie of this name (RFC 6265, 4.2.1). HTTP/2 may send a field for each cookie (RFC 9113, 8.2.3).
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let lines = headers.get_all(COOKIE).into_iter().map(http::HeaderValue::as_bytes);
+    let mut pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
 
 /// Takes a request's head. `RequestHeader::from` makes one of Pingora's of it again.
 pub(crate) fn take_request(header: &mut RequestHeader) -> RequestHead {
@@ -31,7 +40,24 @@ pub(crate) fn blank_response() -> ResponseHead {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::RequestHead;
+    use super::*;
+
+    #[test]
+    fn cookies_are_found_by_their_whole_name() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, "asid=1; sid=2;sidx=3".parse().unwrap());
+        headers.append(COOKIE, "other=4; sid=5".parse().unwrap());
+        let rows = [
+            ("sid", Some("2")),
+            ("asid", Some("1")),
+            ("sidx", Some("3")),
+            ("other", Some("4")),
+            ("si", None),
+        ];
+        for (name, value) in rows {
+            assert_eq!(cookie(&headers, name), value.map(str::as_bytes), "{name}");
+        }
+    }
 
     /// A request without headers.
     pub(crate) fn request(method: &str, target: &str) -> RequestHead {

@@ -54,7 +54,7 @@ pub use context::Context;
 pub use error::{BoxError, Error};
 pub use filter::{Filter, Flow, Outcome, Phases};
 pub use gateway::{Current, Gateway, Settings, Stage, Swap};
-pub use head::{RequestHead, ResponseHead};
+pub use head::{RequestHead, ResponseHead, cookie};
 /// How requests are matched, for tables that are made in code.
 pub use headwall_route as matching;
 pub use headwall_units as units;

@@ -8,9 +8,8 @@ use std::net::IpAddr;
 
 use garde::Validate;
 use headwall_core::units::UpstreamRef;
-use headwall_core::{Context, RequestHead};
+use headwall_core::{Context, RequestHead, cookie};
 use http::HeaderName;
-use http::header::COOKIE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -98,7 +97,7 @@ impl SplitKey {
             Self::Random => return fastrand::u64(..WHOLE),
             Self::ClientAddress => None,
             Self::Header(name) => req.headers.get(name).map(http::HeaderValue::as_bytes),
-            Self::Cookie(name) => cookie(req, name),
+            Self::Cookie(name) => cookie(&req.headers, name),
         };
         match (value, cx.client_address()) {
             (Some(value), _) => place_of(value),
@@ -111,13 +110,6 @@ impl SplitKey {
 /// The same for the same bytes, in every process and every version: a client must not change sides at a restart.
 fn place_of(bytes: &[u8]) -> u64 {
     xxh3_64(bytes) % WHOLE
-}
-
-fn cookie<'a>(req: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
-    // HTTP/2 may send a field for each cookie (RFC 9113, 8.2.3).
-    let lines = req.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
-    let mut pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 fn at_most_everything(shares: &[Share], (): &()) -> garde::Result {
@@ -148,6 +140,8 @@ mod name {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn parts(percents: &[f64], by: SplitKey) -> Parts {

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use headwall_core::RequestHead;
+use headwall_core::{RequestHead, cookie};
 use http::HeaderName;
-use http::header::COOKIE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,10 +71,7 @@ impl CookieName {
 
     /// The value of the first cookie of this name.
     pub(crate) fn of<'a>(&self, req: &'a RequestHead) -> Option<&'a [u8]> {
-        // HTTP/2 may send a field for each cookie (RFC 9113, 8.2.3).
-        let lines = req.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
-        let mut pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
-        pairs.find_map(|pair| pair.strip_prefix(self.0.as_bytes())?.strip_prefix(b"="))
+        cookie(&req.headers, &self.0)
     }
 }
 
@@ -113,6 +109,8 @@ impl fmt::Display for CookieName {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     #[test]
