@@ -43,6 +43,8 @@ pub enum Row {
     LimitedByMillion,
     /// Everything is refused by a rate limit.
     Storm,
+    /// One server of four is slow.
+    Slow,
 }
 
 /// A participant of a row, and what its turns gave.
@@ -65,7 +67,7 @@ struct Turn {
 
 impl Row {
     /// All of them, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Small,
         Self::Medium,
         Self::Large,
@@ -77,6 +79,7 @@ impl Row {
         Self::LimitedByMany,
         Self::LimitedByMillion,
         Self::Storm,
+        Self::Slow,
     ];
 
     /// The name on the command line.
@@ -93,6 +96,7 @@ impl Row {
             Self::LimitedByMany => "limit-10k",
             Self::LimitedByMillion => "limit-1m",
             Self::Storm => "storm",
+            Self::Slow => "slow",
         }
     }
 
@@ -110,6 +114,9 @@ impl Row {
             Self::Limited => "64 B answers behind a rate limit that lets them pass, one key",
             Self::LimitedByMany => "64 B answers behind a rate limit that lets them pass, 10,000 keys",
             Self::LimitedByMillion => "64 B answers behind a rate limit that lets them pass, 1,000,000 keys",
+            Self::Slow => {
+                "64 B answers of four servers, the last of which takes 20 ms, by who has the fewest requests"
+            }
             Self::Storm => "a storm of 429: a rate limit refuses everything, so everything counts as failed",
         }
     }
@@ -117,7 +124,7 @@ impl Row {
     /// What wrk asks for, and how many keys its requests have.
     fn load(self) -> (&'static str, Option<u32>) {
         match self {
-            Self::Small | Self::Everything => ("/64", None),
+            Self::Small | Self::Everything | Self::Slow => ("/64", None),
             Self::Medium => ("/65536", None),
             Self::Large => ("/1048576", None),
             Self::Limited | Self::Storm => ("/64", Some(1)),
@@ -136,6 +143,7 @@ impl Row {
             Self::SmallFile | Self::MediumFile | Self::LargeFile => Setup::Files,
             Self::Limited | Self::LimitedByMany | Self::LimitedByMillion => Setup::Limited,
             Self::Storm => Setup::Storm,
+            Self::Slow => Setup::Slow,
         }
     }
 
@@ -153,6 +161,7 @@ impl Row {
             Setup::Files => peer.serves_files(),
             // The accounting is nginx's, so nginx is who to compare with.
             Setup::Limited | Setup::Storm => matches!(peer, Peer::Headwall | Peer::Pingora | Peer::Nginx),
+            Setup::Slow => matches!(peer, Peer::Headwall | Peer::Nginx | Peer::Haproxy),
             Setup::Plain | Setup::Everything | Setup::WebSocket | Setup::WebSocketTwoWorkers | Setup::Tls => {
                 true
             }
@@ -183,7 +192,7 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
             }
         }
         // The same program twice shows which differences mean nothing.
-        if row.is_forwarded() && binaries.peers().any(|peer| peer == Peer::Pingora) {
+        if row.is_forwarded() && binaries.peers().any(|peer| peer == Peer::Pingora && row.takes(peer)) {
             start("pingora again", Peer::Pingora, row.setup())?;
         }
         let direct = take_turns(arguments, machine, row, &origin, &mut entries)?;

@@ -45,6 +45,8 @@ pub enum Setup {
     Limited,
     /// As [`Setup::Plain`], behind a rate limit by `X-Key` that refuses all but a request a minute.
     Storm,
+    /// As [`Setup::Plain`], to four servers, of which the last takes 20 ms for each answer, by who has the fewest requests.
+    Slow,
     /// WebSockets, with one worker.
     WebSocket,
     /// WebSockets, with two workers on all CPUs, and at `/ws-wait` behind a filter that awaits.
@@ -124,7 +126,7 @@ impl Peer {
 
     /// Its config files, the first of which is the one on its command line; none when it needs none.
     fn configs(self, setup: Setup) -> io::Result<&'static [(&'static str, &'static str)]> {
-        use Setup::{Everything, Files, Limited, Plain, Storm, Tls, WebSocket, WebSocketTwoWorkers};
+        use Setup::{Everything, Files, Limited, Plain, Slow, Storm, Tls, WebSocket, WebSocketTwoWorkers};
         /// `name in benches/peers`, with its text.
         macro_rules! files {
             ($($name:literal),+) => { &[$(($name, include_str!(concat!("../peers/", $name)))),+] };
@@ -135,6 +137,7 @@ impl Peer {
             (Self::Headwall, Everything) => files!["headwall-everything.yaml"],
             (Self::Headwall, Limited) => files!["headwall-limited.yaml"],
             (Self::Headwall, Storm) => files!["headwall-storm.yaml"],
+            (Self::Headwall, Slow) => files!["headwall-slow.yaml"],
             (Self::Headwall, WebSocket) => files!["headwall-websocket.yaml"],
             (Self::Headwall, WebSocketTwoWorkers) => files!["headwall-two-workers.yaml"],
             (Self::Headwall, Tls) => files!["headwall-tls.yaml"],
@@ -142,6 +145,7 @@ impl Peer {
             (Self::Nginx, Everything) => files!["nginx-everything.conf"],
             (Self::Nginx, Limited) => files!["nginx-limited.conf"],
             (Self::Nginx, Storm) => files!["nginx-storm.conf"],
+            (Self::Nginx, Slow) => files!["nginx-slow.conf"],
             (Self::Nginx, WebSocket) => files!["nginx-websocket.conf"],
             (Self::Nginx, Tls) => files!["nginx-tls.conf"],
             (Self::Headwall, Files) => files!["headwall-files.yaml"],
@@ -149,6 +153,7 @@ impl Peer {
             (Self::Caddy, Files) => files!["Caddyfile-files"],
             (Self::Haproxy, Plain) => files!["haproxy.cfg"],
             (Self::Haproxy, Everything) => files!["haproxy-everything.cfg"],
+            (Self::Haproxy, Slow) => files!["haproxy-slow.cfg"],
             (Self::Haproxy, Tls) => files!["haproxy-tls.cfg"],
             (Self::Caddy, Plain) => files!["Caddyfile"],
             (Self::Caddy, Everything) => files!["Caddyfile-everything"],
@@ -158,7 +163,7 @@ impl Peer {
             (Self::Traefik, Everything) => {
                 files!["traefik-everything.yaml", "traefik-routes-everything.yaml"]
             }
-            (_, Limited | Storm | WebSocket | WebSocketTwoWorkers | Tls | Files) => {
+            (_, Limited | Storm | Slow | WebSocket | WebSocketTwoWorkers | Tls | Files) => {
                 return Err(io::Error::other(format!("{} has no config for {setup:?} here", self.name())));
             }
         })
@@ -304,6 +309,8 @@ mod tests {
             assert!(text.to_lowercase().replace('-', "_").contains("x_key"), "{} {setup:?}", peer.name());
         }
         for peer in [Peer::Headwall, Peer::Nginx, Peer::Haproxy] {
+            let (_, text) = peer.configs(Setup::Slow).unwrap()[0];
+            assert_eq!(text.matches(":@ORIGIN_PORT@").count(), 4, "{}", peer.name());
             let (_, text) = peer.configs(Setup::Tls).unwrap()[0];
             for name in ["@LISTEN", "@ORIGIN", "@DIR@/"] {
                 assert!(text.contains(name), "{} over TLS: {name}", peer.name());

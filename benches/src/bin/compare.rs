@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--quick` measures 3 rounds of 2 seconds instead of 5 of 10. `--as-built` takes the programs in `target/release` as they are. `NAME` is a row (`64b`, `64k`, `1m`, `everything`,
-//! `file-1k`, `file-100k`, `file-10m`, `limit`, `limit-10k`, `limit-1m`, `storm`, `websocket`, `tls`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
+//! `file-1k`, `file-100k`, `file-10m`, `limit`, `limit-10k`, `limit-1m`, `storm`, `slow`, `websocket`, `tls`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

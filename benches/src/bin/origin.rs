@@ -4,10 +4,11 @@
 //! first request), and a path that begins with `/ws` with a 101, after which every byte comes back as it went.
 //! `/ws-first` has its first frame in the 101's segment, as servers that greet their clients do.
 //!
-//! `origin` prints the address that it listens on.
+//! `origin` prints the address that it listens on. It has three more, 127.0.0.2 to 127.0.0.4 at the same port; the last one is slow.
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,9 @@ const WEBSOCKET_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// More than the head of any request that a peer makes.
 const LARGEST_HEAD: usize = 16 * 1024;
+
+/// How long the slow one of four servers takes.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// The prepared answers.
 struct Answers {
@@ -49,16 +53,29 @@ fn answer(status: &str, size: usize) -> Vec<u8> {
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
+    let port = listener.local_addr()?.port();
     let answers = Arc::new(Answers::new());
+    for (address, delay) in [("127.0.0.2", None), ("127.0.0.3", None), ("127.0.0.4", Some(SLOW))] {
+        let listener = TcpListener::bind((address, port)).await?;
+        tokio::spawn(listen(listener, answers.clone(), delay));
+    }
+    listen(listener, answers, None).await
+}
+
+async fn listen(
+    listener: TcpListener,
+    answers: Arc<Answers>,
+    delay: Option<Duration>,
+) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let answers = answers.clone();
         // How a connection ends is known to whoever measures at the other end.
-        tokio::spawn(async move { drop(serve(stream, &answers).await) });
+        tokio::spawn(async move { drop(serve(stream, &answers, delay).await) });
     }
 }
 
-async fn serve(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, answers: &Answers, delay: Option<Duration>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(1024);
     loop {
@@ -76,6 +93,9 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> 
             stream.write_all(&buffer[end + 4..]).await?;
             drop(buffer);
             return echo(stream).await;
+        }
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
         }
         stream.write_all(answers.to(path)).await?;
         buffer.drain(..end + 4);
