@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use crate::error::Failure;
 use crate::head::RequestHead;
 use crate::metrics::UpstreamMetrics;
+use crate::service::Timeouts;
 use crate::{Context, Metrics};
 
 pub(crate) use budget::{Budget, Repetition};
@@ -49,6 +50,11 @@ pub trait Upstream: Send + Sync + 'static {
     /// Whether a request could be served now. `/readyz` of the admin listener asks.
     fn is_available(&self) -> bool {
         true
+    }
+
+    /// How long the steps of an exchange with it may take, where a route says nothing. By default it has no opinion.
+    fn timeouts(&self) -> Option<Timeouts> {
+        None
     }
 
     /// Its servers, for operators. None for an upstream that has nothing to tell.
@@ -129,6 +135,11 @@ impl NamedUpstream {
     /// Whether a request could be served now.
     pub fn is_available(&self) -> bool {
         self.inner.is_available()
+    }
+
+    /// How long the steps of an exchange may take: as the route says, else the upstream, else the defaults.
+    pub fn timeouts(&self, of_route: Option<Timeouts>) -> Timeouts {
+        of_route.or_else(|| self.inner.timeouts()).unwrap_or_default()
     }
 
     /// The upstream itself.

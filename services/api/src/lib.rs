@@ -51,10 +51,11 @@ pub struct Api {
     #[serde(default)]
     #[garde(inner(custom(prefix::is_path)))]
     pub add_prefix: Option<String>,
-    /// How long each step may take.
+    /// How long each step may take. Where it is written, nothing of the upstream's own `timeouts` counts. Default: as the
+    /// upstream says, and what it does not say as listed there.
     #[serde(default)]
     #[garde(dive)]
-    pub timeouts: Timeouts,
+    pub timeouts: Option<Timeouts>,
     /// When a request is sent a further time.
     #[serde(default)]
     #[garde(dive)]
@@ -114,9 +115,10 @@ impl Module for Api {
 impl Api {
     fn way(&self, to: &UpstreamRef, cx: &Build<'_>) -> Result<Way, BoxError> {
         let forward = |to: &UpstreamRef, fallback| -> Result<Arc<Forward>, BoxError> {
+            let upstream = cx.upstream(to)?;
             Ok(Arc::new(Forward {
-                upstream: cx.upstream(to)?,
-                timeouts: self.timeouts,
+                timeouts: upstream.timeouts(self.timeouts),
+                upstream,
                 retry: self.retry.clone(),
                 fallback,
                 forward_headers: self.forward_headers,

@@ -18,7 +18,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use headwall_core::upstream::{Disobeyed, Order, ServerStatus};
 use headwall_core::{
-    Attempt, BoxError, Build, Context, LocalReply, Peer, RequestHead, Unavailable, Upstream, async_trait,
+    Attempt, BoxError, Build, Context, LocalReply, Peer, RequestHead, Timeouts, Unavailable, Upstream,
+    async_trait,
 };
 use prometheus::IntGauge;
 use tokio::runtime::Handle;
@@ -58,6 +59,7 @@ pub(crate) struct Pool {
     queue: Option<(QueueSettings, IntGauge)>,
     retry_after: Duration,
     slow_start: Option<Duration>,
+    timeouts: Option<Timeouts>,
     roster: Arc<Roster>,
     resolver: Resolver,
     /// Who the servers are. Requests do not look here.
@@ -106,6 +108,7 @@ impl Cluster {
             // A server that comes back is noticed within an interval; longer waits would only keep clients away.
             retry_after: interval.min(Duration::from_secs(10)),
             slow_start: settings.slow_start.map(|time| time.as_std()),
+            timeouts: settings.timeouts,
             roster,
             resolver: Resolver::new(&settings.dns),
             members: members.into(),
@@ -138,6 +141,10 @@ impl Cluster {
 
 #[async_trait]
 impl Upstream for Cluster {
+    fn timeouts(&self) -> Option<Timeouts> {
+        self.0.timeouts
+    }
+
     async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable> {
         let pool = &*self.0;
         if let Some(breaker) = &pool.breaker {

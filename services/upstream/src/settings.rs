@@ -8,7 +8,7 @@ use garde::Validate;
 use headwall_core::proxy_protocol::Version;
 use headwall_core::units::Duration;
 use headwall_core::upstream::Protocol;
-use headwall_core::{BoxError, Build, Module, Upstream};
+use headwall_core::{BoxError, Build, Module, Timeouts, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,11 @@ pub struct ClusterSettings<P: Policies = StandardPolicies> {
     #[serde(default)]
     #[garde(skip)]
     pub keepalive: Keepalive,
+    /// How long each step of an exchange may take, on routes that have no `timeouts` of their own. Default: the defaults of a
+    /// route.
+    #[serde(default)]
+    #[garde(dive)]
+    pub timeouts: Option<Timeouts>,
 }
 
 /// How connections to a server are kept.

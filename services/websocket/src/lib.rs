@@ -35,10 +35,10 @@ pub struct WebSocket {
     #[serde(default = "default_linger")]
     #[garde(skip)]
     pub linger_timeout: Duration,
-    /// How long each step of the handshake may take.
+    /// How long each step of the handshake may take. Default: as the upstream says.
     #[serde(default)]
     #[garde(dive, custom(no_total))]
-    pub timeouts: Timeouts,
+    pub timeouts: Option<Timeouts>,
 }
 
 struct WebSocketService(Arc<Tunnel>);
@@ -48,7 +48,8 @@ impl Module for WebSocket {
 
     fn build(&self, cx: &mut Build<'_>) -> Result<Arc<dyn Service>, BoxError> {
         let upstream = cx.upstream(&self.upstream)?;
-        let forward = Arc::new(Forward { timeouts: self.timeouts, ..Forward::to(upstream) });
+        let timeouts = upstream.timeouts(self.timeouts);
+        let forward = Arc::new(Forward { timeouts, ..Forward::to(upstream) });
         let limits = TunnelLimits { idle_timeout: self.idle_timeout, linger_timeout: self.linger_timeout };
         Ok(Arc::new(WebSocketService(Arc::new(Tunnel { forward, limits }))))
     }
@@ -73,8 +74,8 @@ impl Service for WebSocketService {
 }
 
 /// A socket has no end that could be waited for.
-fn no_total(timeouts: &Timeouts, (): &()) -> garde::Result {
-    match timeouts.total {
+fn no_total(timeouts: &Option<Timeouts>, (): &()) -> garde::Result {
+    match timeouts.and_then(|timeouts| timeouts.total) {
         Some(_) => {
             Err(garde::Error::new("expected no `total`, which is for answers; a socket has `idle_timeout`"))
         }

@@ -26,6 +26,30 @@ fn origin(protocol: &str) -> headwall_testkit::OriginBuilder {
 const PAIRS: [(bool, &str); 4] = [(false, "http1"), (true, "http1"), (false, "http2"), (true, "http2")];
 
 #[tokio::test]
+async fn an_upstreams_timeouts_are_for_routes_without_any() {
+    let gate = Gate::closed();
+    let origin = Origin::builder().otherwise(gate.then("late")).start().await;
+    let gateway = Gateway::start(&format!(
+        "
+        sites:
+          - routes:
+              - match: {{ path: /own }}
+                api: {{ upstream: app, timeouts: {{ total: 30s }} }}
+              - api: {{ upstream: app }}
+        upstreams: {{ app: {{ servers: [\"{}\"], timeouts: {{ first_byte: 50ms }} }} }}
+        ",
+        origin.address()
+    ))
+    .await;
+    let client = gateway.client();
+    let patient = tokio::spawn(client.get("/own").send());
+    gate.reached(1).await;
+    client.get("/").send().await.assert_status(504);
+    gate.open();
+    patient.await.unwrap().assert_status(200).assert_text("late");
+}
+
+#[tokio::test]
 async fn the_total_ends_a_silent_server_and_a_talkative_one() {
     for (is_http2, protocol) in PAIRS {
         let mut feeds = Feeds::of("text/plain");
