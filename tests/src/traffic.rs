@@ -91,6 +91,22 @@ async fn a_fallback_that_fails_too_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_a_cache_fetches_goes_to_the_fallback_too() {
+    for gone in [false, true] {
+        let (app, other) = (answering(503, "app").await, Origin::fixed("other").await);
+        let gateway =
+            gateway(&app, &other, ", fallback: { upstream: other }", "{ cache: { ttl: 1m } }").await;
+        if gone {
+            app.stop().await;
+        }
+        for _ in 0..2 {
+            gateway.client().get("/").send().await.assert_status(200).assert_text("other");
+        }
+        assert_eq!(other.hits(), 1, "the second is kept, gone: {gone}");
+    }
+}
+
+#[tokio::test]
 async fn a_mirror_gets_whole_copies_and_nobody_waits_for_it() {
     let gate = Gate::closed();
     let app = Origin::fixed("app").await;

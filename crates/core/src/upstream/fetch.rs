@@ -114,12 +114,36 @@ impl Fetch {
     }
 
     /// Sends a request with this body. It is sent a second time where the method is idempotent (RFC 9110, 9.2.2) and the
-    /// connection, which had been kept, turned out to be dead.
+    /// connection, which had been kept, turned out to be dead; and to the fallback of `forward`, if it has one.
     ///
     /// # Errors
     ///
     /// As for [`get`](Self::get).
     pub async fn send(
+        &self,
+        forward: &Arc<Forward>,
+        req: &RequestHead,
+        body: Bytes,
+        cx: &mut Context,
+    ) -> Result<Fetched, Unfetched> {
+        let fetched = self.send_to(forward, req, body.clone(), cx).await;
+        let Some(fallback) = forward.fallback.as_ref().filter(|_| req.method.is_idempotent()) else {
+            return fetched;
+        };
+        let falls_back = match &fetched {
+            Ok(Fetched { head, .. }) => fallback.on_status.contains(&head.status),
+            Err(Unfetched::Failed(_)) => true,
+            Err(Unfetched::Refused(_)) => false,
+        };
+        if !falls_back {
+            return fetched;
+        }
+        drop(fetched);
+        cx.attempts.before = cx.attempts.made;
+        self.send_to(&fallback.to, req, body, cx).await
+    }
+
+    async fn send_to(
         &self,
         forward: &Arc<Forward>,
         req: &RequestHead,
