@@ -180,8 +180,8 @@ impl Connection {
         &self.peer_text
     }
 
-    pub(crate) fn give_up_after(&self, wait: Duration) {
-        let at = (self.opened.elapsed() + wait).as_millis();
+    pub(crate) fn give_up_at(&self, time: Instant) {
+        let at = time.saturating_duration_since(self.opened).as_millis();
         self.give_up_at.store(u64::try_from(at).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
     }
 
@@ -233,7 +233,7 @@ mod tests {
     fn a_deadline_is_set_and_taken_back() {
         let connection = Connection::new("192.0.2.1:4711".parse().unwrap());
         assert_eq!(connection.deadline(), None);
-        connection.give_up_after(Duration::from_secs(5));
+        connection.give_up_at(Instant::now() + Duration::from_secs(5));
         let wait = connection.deadline().unwrap() - connection.opened;
         assert!(wait >= Duration::from_millis(4999), "{wait:?}");
         connection.never_give_up();

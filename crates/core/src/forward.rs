@@ -45,9 +45,8 @@ static CERTIFYING: [&HeaderName; 4] =
 /// Writes the forward headers of one attempt.
 pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
     if cx.forward.as_ref().is_some_and(|forward| !forward.forward_headers) {
-        for name in TELLING.into_iter().chain(CERTIFYING) {
-            headers.remove(name);
-        }
+        remove_all(headers, &TELLING);
+        remove_all(headers, &CERTIFYING);
         return;
     }
     certify(headers, cx);
@@ -67,8 +66,7 @@ pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
         }
     }
     if !trusted {
-        headers.remove(&X_FORWARDED_PORT);
-        headers.remove(FORWARDED);
+        remove_all(headers, &[&X_FORWARDED_PORT, &FORWARDED]);
     }
     if cx.wants_forwarded() {
         headers.append(FORWARDED, forwarded(cx));
@@ -83,9 +81,7 @@ fn certify(headers: &mut HeaderMap, cx: &Context) {
     if shown.is_none() && cx.peer_is_trusted() {
         return;
     }
-    for name in CERTIFYING {
-        headers.remove(name);
-    }
+    remove_all(headers, &CERTIFYING);
     if let Some(texts) = shown.map(|certificate| &certificate.texts) {
         headers.insert(&CLIENT_CERT, texts.certificate.clone());
         headers.insert(&X_CLIENT_CERT_SUBJECT, texts.subject.clone());
@@ -98,8 +94,15 @@ pub(crate) fn end_hop(headers: &mut HeaderMap) {
     for name in nominated(headers) {
         headers.remove(name);
     }
-    for name in [&CONNECTION, &UPGRADE, &KEEP_ALIVE, &PROXY_CONNECTION] {
-        headers.remove(name);
+    remove_all(headers, &[&CONNECTION, &UPGRADE, &KEEP_ALIVE, &PROXY_CONNECTION]);
+}
+
+/// Most heads have none of them, and to see that takes less than to hash each name.
+fn remove_all(headers: &mut HeaderMap, names: &[&HeaderName]) {
+    if headers.keys().any(|name| names.contains(&name)) {
+        for name in names {
+            headers.remove(*name);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ mod retry;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -241,9 +241,9 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         digest: Option<&Digest>,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        let has_body = !session.is_body_empty();
-        retry::connected(session, &mut exchange.cx, peer, reused, digest)?;
-        exchange::asking(&mut exchange.cx, has_body);
+        let (now, has_body) = (Instant::now(), !session.is_body_empty());
+        retry::connected(session, &mut exchange.cx, peer, reused, digest, now)?;
+        exchange::asking(&mut exchange.cx, has_body, now);
         Ok(())
     }
 

@@ -41,7 +41,11 @@ pub(super) fn greet<S: Service>(session: &mut Session, exchange: &mut Exchange<S
         session.set_keepalive(is_last.is_none().then_some(seconds));
     }
     session.set_read_timeout(Some(settings.body_timeout));
-    session.set_write_timeout(Some(settings.send_timeout));
+    // The stream sees how fast a client takes what it gets; a timer of Pingora's for each write would be a second one. Over
+    // HTTP/2 the stream belongs to many.
+    if cx.connection.is_none() || session.is_http2() {
+        session.set_write_timeout(Some(settings.send_timeout));
+    }
     session.set_total_drain_timeout(Some(DRAIN));
     cx.learn(session.req_header(), &settings.trusted_proxies, settings.forwarded);
     cx.limit_body(settings.max_body_size);

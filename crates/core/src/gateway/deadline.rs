@@ -78,20 +78,18 @@ pub(super) fn watch(cx: &mut Context) {
 }
 
 /// The request has been sent as far as it goes: from now on the upstream is to answer.
-pub(super) fn await_answer(cx: &mut Context) {
+pub(super) fn await_answer(cx: &mut Context, now: Instant) {
     let Some(forward) = cx.forward.as_ref().filter(|_| cx.attempts.first_byte.is_none()) else {
         return;
     };
     let (first_byte, read) = (forward.timeouts.first_byte, forward.timeouts.read);
-    let until = |cx| Instant::now().checked_add(first_byte.as_std()).into_iter().chain(due(cx)).min();
+    let until = now.checked_add(first_byte.as_std()).into_iter().chain(due(cx)).min();
     if cx.request_line().version < Version::HTTP_2 {
-        if let Some(connection) = &cx.connection {
-            let left = until(cx).map(|until| until.saturating_duration_since(Instant::now()));
-            left.into_iter().for_each(|left| connection.give_up_after(left));
+        if let Some((connection, until)) = cx.connection.as_ref().zip(until) {
+            connection.give_up_at(until);
         }
     } else if first_byte < read {
         // Otherwise the longest pause that Pingora allows is this very limit.
-        let until = until(cx);
         watch_until(cx, until);
     }
 }
@@ -99,9 +97,9 @@ pub(super) fn await_answer(cx: &mut Context) {
 /// The answer has begun; only the end of it is watched from here on.
 pub(super) fn answered(cx: &mut Context) {
     if let Some(connection) = &cx.connection {
-        connection.never_give_up();
-        if let Some(left) = left(cx).filter(|_| !connection.is_multiplexed()) {
-            connection.give_up_after(left);
+        match cx.attempts.deadline.filter(|_| !connection.is_multiplexed()) {
+            Some(until) => connection.give_up_at(until),
+            None => connection.never_give_up(),
         }
     }
     let until = cx.attempts.deadline;

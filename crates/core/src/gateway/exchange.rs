@@ -166,26 +166,22 @@ pub(crate) fn complain(cx: &Context, error: &PingoraError) {
 }
 
 /// A connection to the server is there.
-pub(crate) fn connected(cx: &mut Context, reused: bool) {
-    let Some(running) = &cx.attempts.running else {
-        return;
-    };
-    if !reused {
-        cx.attempts.connect = Some(running.since.elapsed());
+pub(crate) fn connected(cx: &mut Context, reused: bool, now: Instant) {
+    if let Some(running) = cx.attempts.running.as_ref().filter(|_| !reused) {
+        cx.attempts.connect = Some(now.saturating_duration_since(running.since));
     }
 }
 
 /// The request is about to be sent. One without a body is all there is: over HTTP/2 Pingora calls no hook for its end.
-pub(super) fn asking(cx: &mut Context, has_body: bool) {
+pub(super) fn asking(cx: &mut Context, has_body: bool, now: Instant) {
     if !has_body {
         cx.attempts.asked = true;
-        deadline::await_answer(cx);
+        deadline::await_answer(cx, now);
     }
 }
 
 /// The head of the response is there.
-pub(crate) fn answered(cx: &mut Context, status: StatusCode) {
-    let now = Instant::now();
+pub(crate) fn answered(cx: &mut Context, status: StatusCode, now: Instant) {
     cx.attempts.upstream_status = Some(status);
     cx.attempts.first_byte = cx.attempts.running.as_ref().map(|running| now - running.since);
     cx.verdict.answered = Some(now - cx.started());
@@ -210,9 +206,8 @@ pub(super) fn keep_pace(cx: &mut Context, bytes: usize, window: Duration, rate: 
 
 /// A piece of the request's body is on its way to the upstream.
 pub(super) fn request_body(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
-    if end {
-        cx.attempts.asked = true;
-        deadline::await_answer(cx);
+    if end && !std::mem::replace(&mut cx.attempts.asked, true) {
+        deadline::await_answer(cx, Instant::now());
     }
     cx.attempts.body += piece.as_ref().map_or(0, |piece| piece.len() as u64);
     if cx.attempts.body > cx.body_limit() {
@@ -272,7 +267,7 @@ pub(super) fn relayed(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) ->
         return Err(decided(cx, Error::Exchange(Failure::Overdue)));
     }
     if end && let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
-        wire.rest();
+        wire.rest(Instant::now());
     }
     response_body(cx, piece, end)
 }

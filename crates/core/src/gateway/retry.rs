@@ -50,15 +50,16 @@ pub(super) fn connected(
     peer: &HttpPeer,
     reused: bool,
     digest: Option<&Digest>,
+    now: Instant,
 ) -> Result<()> {
-    exchange::connected(cx, reused);
+    exchange::connected(cx, reused, now);
     // Where HTTP/2 is spoken, or may be, the connection is not this request's alone.
     let is_own = peer.options.alpn == ALPN::H1;
     let Some(wire) = digest.filter(|_| is_own).and_then(Wire::of) else { return Ok(()) };
     let may_be_repeated = may_be_repeated(session.req_header(), cx);
     if reused {
         let longest = peer.options.idle_timeout.unwrap_or(Duration::MAX);
-        if wire.is_stale(if may_be_repeated { longest } else { longest / 2 }) {
+        if wire.is_stale(if may_be_repeated { longest } else { longest / 2 }, now) {
             cx.attempts.stale += 1;
             cx.attempts.next = Next::Same(same(peer, cx.attempts.stale));
             return Err(PingoraError::new_up(AGAIN));
@@ -112,9 +113,10 @@ pub(super) fn answered(
         }
         return Ok(());
     }
-    exchange::answered(cx, status);
+    let now = Instant::now();
+    exchange::answered(cx, status, now);
     if let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
-        wire.rest();
+        wire.rest(now);
         if let Some(time) = headers.get(&KEEP_ALIVE).and_then(|value| kept_for(value.to_str().ok()?)) {
             wire.keep_for(time.saturating_sub(MARGIN));
         }

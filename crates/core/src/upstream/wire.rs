@@ -80,8 +80,8 @@ impl Wire {
     }
 
     /// An answer is complete, and the next request may take its time.
-    pub(crate) fn rest(&self) {
-        self.rests_since.store(millis(self.opened.elapsed()), Ordering::Relaxed);
+    pub(crate) fn rest(&self, now: Instant) {
+        self.rests_since.store(millis(now.saturating_duration_since(self.opened)), Ordering::Relaxed);
     }
 
     /// The server has said for how long it keeps the connection.
@@ -90,8 +90,9 @@ impl Wire {
     }
 
     /// Whether a request should not be sent any more on a connection that may rest so long.
-    pub(crate) fn is_stale(&self, longest: Duration) -> bool {
-        self.rested(self.opened.elapsed()) >= millis(longest).min(self.kept_for.load(Ordering::Relaxed))
+    pub(crate) fn is_stale(&self, longest: Duration, now: Instant) -> bool {
+        self.rested(now.saturating_duration_since(self.opened))
+            >= millis(longest).min(self.kept_for.load(Ordering::Relaxed))
     }
 
     /// For how many milliseconds it has rested when it is this old.

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use http::header::{CONNECTION, UPGRADE};
@@ -95,10 +96,10 @@ async fn ask<S>(gateway: &Gateway<S>, session: &mut Session, cx: &mut Context) -
                 return Err(error);
             }
         };
-        exchange::connected(cx, reused);
+        exchange::connected(cx, reused, Instant::now());
         match handshake_with(&mut origin, &peer, session.req_header(), cx).await {
             Ok(res) => {
-                exchange::answered(cx, res.status);
+                exchange::answered(cx, res.status, Instant::now());
                 return Ok(Asked { origin, peer, res });
             }
             // A kept-alive connection may have died in the pool; a GET can be sent again.
