@@ -37,6 +37,9 @@ mod command_line;
 mod deployments;
 mod logs;
 mod metrics;
+
+// Other ends than Headwall: what several of the tests need.
+mod frames;
 mod nginx;
 mod real_peers;
 

@@ -249,6 +249,18 @@ fn is_tls_alert(error: &pingora_error::Error) -> bool {
     matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
+/// An error with its causes, as the log is told of it.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// What an error of Pingora's says at its core. Around it stand the layers that it went through, of use to their authors.
 pub fn cause_of(error: &pingora_error::Error) -> String {
     let text = error.to_string();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headwall_core::error::chain;
 use http::{Request, Uri, response};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
@@ -110,16 +111,4 @@ fn read(path: &Path) -> Result<RootCertStore, Unaskable> {
         store.add(certificate).map_err(|error| roots(error.to_string()))?;
     }
     if store.is_empty() { Err(roots(String::from("found none"))) } else { Ok(store) }
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

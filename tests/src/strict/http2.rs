@@ -7,24 +7,10 @@ use tokio::time::timeout;
 
 use super::Recorder;
 use super::way::{Door, Way};
-
-const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
+use crate::frames::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, beginning, frame};
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
 
 /// A header block of literals without indexing (RFC 7541, 6.2.2), short ones.
 fn block(fields: &[(&str, &str)]) -> Vec<u8> {
@@ -40,7 +26,7 @@ async fn connect(way: Way, origin: &Recorder, limits: &str) -> (Door, Wire) {
     let route = "api: { upstream: app, timeouts: { read: 1s, first_byte: 1s } }";
     let door = way.to(origin.address(), route, &format!("limits: {limits}"), true).await;
     let mut wire = Wire::connect(door.address()).await;
-    wire.write([PREFACE.as_bytes(), &frame(SETTINGS, 0, 0, &[])].concat()).await;
+    wire.write(beginning()).await;
     (door, wire)
 }
 

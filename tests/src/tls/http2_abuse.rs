@@ -6,34 +6,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::{Issuer, in_front};
+use crate::frames::{CONTINUATION, GOAWAY, HEADERS, RST_STREAM, beginning, frame};
 
 const HOST: &str = "app.example.com";
 
-/// Types of frames (RFC 9113, 6), and the error by which a server says that it has had enough.
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
+/// The error by which a server says that it has had enough (RFC 9113, 7).
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 async fn serving(issuer: &Issuer, origin: &Origin) -> Gateway {
     let yaml = in_front(HOST, &issuer.files(&[HOST]), "");
     Gateway::config(&yaml).variable("APP", origin.address()).start().await
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend_from_slice(&[kind, flags]);
-    frame.extend_from_slice(&stream.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// How a client begins.
-fn beginning() -> Vec<u8> {
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
 
 /// `GET / HTTP/2.0` by the static table of HPACK, with the host in plain letters.

@@ -10,7 +10,7 @@ use super::framing::may_have_body;
 use super::{Exchange, exchange, pages, pieces};
 use crate::access_log::Record;
 use crate::connection::{BrokenOff, Phase};
-use crate::error::Failure;
+use crate::error::{Failure, chain};
 use crate::head::{ResponseHead, blank_response};
 use crate::reply::{Body, BodyStream, ErrorReply, Page, grpc};
 use crate::{Context, Error, LocalReply, Outcome};
@@ -22,17 +22,6 @@ pub(super) fn reply_to(error: &Error) -> LocalReply {
         Error::NoHealthyServer { .. } | Error::Exchange(_) => log::debug!("{error}"),
     }
     error.reply()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Sends a reply. The answer is what `request_filter` reports: the response is written.
