@@ -1,12 +1,12 @@
 //! The bytes of a file on their way to a client.
 //!
-//! A file is read in pieces, where reading harms nobody, and one piece ahead: while one is being sent the next is read, so
-//! two are in memory however slow the client is. After each piece the file is asked whether it is still the version whose
-//! length was announced. If it is not, the reply is broken off, because half of one version and half of another is no
-//! file at all.
+//! A file is read in pieces. What the kernel has in memory is copied at once. What has to come from the disk is read where
+//! waiting harms nobody, and one piece ahead: while one is being sent the next is read, so two are in memory however slow the
+//! client is. After each piece the file is asked whether it is still the version whose length was announced. If it is not,
+//! the reply is broken off, because half of one version and half of another is no file at all.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use headwall_core::BoxError;
 use rustix::buffer::spare_capacity;
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::finder::stamp_of;
@@ -79,11 +79,28 @@ impl Source {
                 Err(errno) => return Err(Broken::Failed(errno.into())),
             }
         }
-        // Asked behind the reading: whoever writes changes the time first.
-        if stamp_of(&self.file)? != self.stamp {
-            return Err(Broken::Changed);
+        self.confirm(piece)
+    }
+
+    /// Reads all of a part if that needs no disk. `None` where it does, where the file system cannot tell, and where anything
+    /// is wrong: what that is, is found out by reading in earnest.
+    fn read_now(&self, start: u64, length: u64) -> Option<Result<Bytes, Broken>> {
+        let mut piece = vec![0; usize::try_from(length).ok()?];
+        let mut filled = 0;
+        while filled < piece.len() {
+            let rest = &mut [IoSliceMut::new(&mut piece[filled..])];
+            match preadv2(&self.file, rest, start + filled as u64, ReadWriteFlags::NOWAIT) {
+                Ok(read @ 1..) => filled += read,
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => return None,
+            }
         }
-        Ok(piece.into())
+        Some(self.confirm(piece))
+    }
+
+    /// Asked behind the reading: whoever writes changes the time first.
+    fn confirm(&self, piece: Vec<u8>) -> Result<Bytes, Broken> {
+        if stamp_of(&self.file)? == self.stamp { Ok(piece.into()) } else { Err(Broken::Changed) }
     }
 }
 
@@ -95,16 +112,30 @@ impl FileBody {
         Self { source, parts: parts.into_iter().collect(), reading: None, path }
     }
 
-    /// Has the next piece of the file read, if the next part is one.
-    fn read_ahead(&mut self) {
-        let Some(Part::Span(span)) = self.parts.front_mut() else { return };
+    /// Where the next piece of the file is, if the next part is one.
+    fn next_piece(&mut self) -> Option<(u64, u64)> {
+        let Some(Part::Span(span)) = self.parts.front_mut() else { return None };
         let (start, length) = (span.start, span.length().min(PIECE));
         span.start += length;
         if span.length() == 0 {
             self.parts.pop_front();
         }
+        Some((start, length))
+    }
+
+    /// Has a piece read where waiting harms nobody.
+    fn begin(&mut self, (start, length): (u64, u64)) {
         let source = self.source.clone();
         self.reading = Some(spawn_blocking(move || source.read(start, length)));
+    }
+
+    /// Nothing follows an error.
+    fn tell(&mut self, read: Result<Bytes, Broken>) -> Result<Bytes, BoxError> {
+        read.map_err(|broken| {
+            log::error!("{}: {broken}", self.path);
+            self.parts.clear();
+            broken.into()
+        })
     }
 }
 
@@ -113,26 +144,24 @@ impl Stream for FileBody {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.reading.is_none() {
-            if let Some(Part::Text(_)) = self.parts.front() {
-                let Some(Part::Text(text)) = self.parts.pop_front() else { return Poll::Ready(None) };
-                self.read_ahead();
+            if let Some(piece) = self.next_piece() {
+                if let Some(read) = self.source.read_now(piece.0, piece.1) {
+                    return Poll::Ready(Some(self.tell(read)));
+                }
+                self.begin(piece);
+            } else if let Some(Part::Text(text)) = self.parts.pop_front() {
                 return Poll::Ready(Some(Ok(text)));
             }
-            self.read_ahead();
         }
         let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
-        let piece: Result<Bytes, BoxError> = match read {
-            Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(broken)) => {
-                log::error!("{}: {broken}", self.path);
-                Err(broken.into())
-            }
-            Err(error) => Err(error.into()),
-        };
-        if piece.is_ok() {
-            self.read_ahead();
+        let piece = read.map_err(BoxError::from).and_then(|read| self.tell(read));
+        // Where one piece was on the disk the next one is too.
+        if piece.is_ok()
+            && let Some(next) = self.next_piece()
+        {
+            self.begin(next);
         }
         Poll::Ready(Some(piece))
     }
@@ -151,12 +180,26 @@ mod tests {
         Source::new(Arc::new(file), stamp)
     }
 
+    /// Where the bytes of a file are, as far as the file system can tell the two apart.
+    const PLACES: [Place; 2] = [Place::Memory, Place::Disk];
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Place {
+        Memory,
+        Disk,
+    }
+
     /// A file of three pieces and a little.
-    fn large() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+    fn large(place: Place) -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("large");
         let content: Vec<u8> = (0..3 * PIECE + 7).map(|n| (n % 251) as u8).collect();
         std::fs::write(&path, &content).unwrap();
+        if place == Place::Disk {
+            let file = std::fs::File::open(&path).unwrap();
+            file.sync_all().unwrap();
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        }
         (dir, path, content)
     }
 
@@ -171,16 +214,19 @@ mod tests {
 
     #[tokio::test]
     async fn parts_come_in_order() {
-        let (_dir, path, content) = large();
         let text = |text: &'static str| Part::Text(Bytes::from_static(text.as_bytes()));
         let span = |start, end| Part::Span(Span { start, end });
-        let end = content.len() as u64;
-        let whole = FileBody::new(open(&path), [span(0, end)], b"large");
-        assert!(sent(whole).await.unwrap() == content);
-        let parts = [text("<"), span(1, 3), text("|"), text("|"), span(PIECE - 1, PIECE + 1), text(">")];
-        let cut = PIECE as usize;
-        let expected = [b"<", &content[1..3], b"||", &content[cut - 1..cut + 1], b">"].concat();
-        assert_eq!(sent(FileBody::new(open(&path), parts, b"large")).await.unwrap(), expected);
+        let parts = || [text("<"), span(1, 3), text("|"), text("|"), span(PIECE - 1, PIECE + 1), text(">")];
+        for place in PLACES {
+            let (_dir, path, content) = large(place);
+            let whole = FileBody::new(open(&path), [span(0, content.len() as u64)], b"large");
+            assert!(sent(whole).await.unwrap() == content, "{place:?}");
+            let (_dir, path, content) = large(place);
+            let cut = PIECE as usize;
+            let expected = [b"<", &content[1..3], b"||", &content[cut - 1..cut + 1], b">"].concat();
+            let body = FileBody::new(open(&path), parts(), b"large");
+            assert_eq!(sent(body).await.unwrap(), expected, "{place:?}");
+        }
     }
 
     #[tokio::test]
@@ -195,8 +241,10 @@ mod tests {
                 OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
             }),
         ];
-        for (row, change) in rows {
-            let (_dir, path, content) = large();
+        for (place, (row, change)) in
+            PLACES.iter().flat_map(|place| rows.iter().map(move |row| (*place, row)))
+        {
+            let (_dir, path, content) = large(place);
             let mut body = FileBody::new(
                 open(&path),
                 [Part::Span(Span { start: 0, end: content.len() as u64 })],
@@ -204,12 +252,12 @@ mod tests {
             );
             assert!(
                 body.next().await.unwrap().unwrap() == content[..PIECE as usize],
-                "{row}: the first piece"
+                "{row}, {place:?}: the first piece"
             );
             change(&path);
             // One piece may have been read ahead, before the change.
             let rest = sent(body).await.unwrap_err().to_string();
-            assert!(rest.contains("was changed"), "{row}: {rest}");
+            assert!(rest.contains("was changed"), "{row}, {place:?}: {rest}");
         }
     }
 
@@ -225,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_is_replaced_is_sent_as_it_was() {
-        let (dir, path, content) = large();
+        let (dir, path, content) = large(Place::Memory);
         let mut body =
             FileBody::new(open(&path), [Part::Span(Span { start: 0, end: content.len() as u64 })], b"large");
         let first = body.next().await.unwrap().unwrap();
