@@ -55,6 +55,7 @@ step toolchain toolchain
 step scripts scripts
 step format cargo fmt --all --check
 step clippy cargo clippy --workspace --all-targets -- --deny warnings
+step docs env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --lib --no-deps
 # With the binaries: tests start `headwall` as a process, and cargo by itself builds it only for tests of its own package.
 step build cargo build --workspace --bins --tests
 step test tests

@@ -2,7 +2,7 @@
 //!
 //! Pingora's own listeners cannot tell their port, change at run time, bound the time of a whole request head or the
 //! number of connections, and bind in a task where a failure is a panic nobody sees. So the accept loop is ours
-//! and costs the same: [`Listener`] binds, [`accept`] accepts, a handshake is made where the listener speaks TLS, and
+//! and costs the same: [`Listener`] binds, [`accept()`] accepts, a handshake is made where the listener speaks TLS, and
 //! [`Conn`] is the stream that Pingora is given.
 //!
 //! Nothing in here knows of routes or YAML.

@@ -13,7 +13,7 @@ use crate::deadline::{PATIENCE, patiently};
 
 /// A TCP connection and what has been read from it and not been asked for yet.
 ///
-/// Every read waits at most [`PATIENCE`](crate::PATIENCE), and a failed one shows what had come.
+/// Every read waits at most [`PATIENCE`], and a failed one shows what had come.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,

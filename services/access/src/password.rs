@@ -30,7 +30,7 @@ enum Kind {
     Argon2(String),
 }
 
-/// Why a text is no [`Hash`]. The text itself is not repeated.
+/// Why a text is no [`struct@Hash`]. The text itself is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Another way to keep passwords, by its name.

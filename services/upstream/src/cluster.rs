@@ -1,7 +1,7 @@
 //! A cluster at work.
 //!
 //! What a config says of the servers stands here, and who they are; what is known of each stands with the
-//! [server](crate::server::Server). The two meet in a [snapshot](snapshot), which requests choose from.
+//! [server](crate::server::Server). The two meet in a [`snapshot`], which requests choose from.
 
 mod members;
 mod names;

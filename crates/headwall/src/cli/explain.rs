@@ -13,7 +13,7 @@ pub(super) struct Args {
     file: ConfigFile,
     /// The request's method
     method: http::Method,
-    /// The request's address, such as https://app.example.com/api/cloud/login
+    /// The request's address, such as `https://app.example.com/api/cloud/login`
     url: http::Uri,
     /// A header of the request, such as 'X-Beta: 1'
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]

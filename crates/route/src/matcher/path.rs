@@ -46,7 +46,7 @@ impl PathMatch {
     ///
     /// # Errors
     ///
-    /// When it is not a path, see [`normalise`](crate::normalise).
+    /// When it is not a path, see [`normalise`].
     pub fn exact(path: &str) -> Result<Self, InvalidPathMatch> {
         Ok(Self(Kind::Exact(normalise(path)?.into_owned())))
     }
@@ -57,7 +57,7 @@ impl PathMatch {
     ///
     /// # Errors
     ///
-    /// When it is not a path, see [`normalise`](crate::normalise).
+    /// When it is not a path, see [`normalise`].
     pub fn prefix(path: &str) -> Result<Self, InvalidPathMatch> {
         let mut prefix = normalise(path)?.into_owned();
         if prefix.ends_with('/') {
