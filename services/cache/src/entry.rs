@@ -1,9 +1,11 @@
 //! An answer that is kept.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use headwall_core::ResponseHead;
+use headwall_semantics::date;
 use http::header::{AGE, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
@@ -110,8 +112,7 @@ fn kept(headers: &HeaderMap, storable: &Storable) -> HeaderMap {
     }
     if !kept.contains_key(DATE) {
         // RFC 9110, 6.6.1: whoever keeps an answer without a date gives it one.
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
-        kept.extend(HeaderValue::try_from(now).ok().map(|now| (DATE, now)));
+        kept.extend(date::write(SystemTime::now()).map(|now| (DATE, now)));
     }
     kept
 }

@@ -9,7 +9,6 @@
 //! [`freshness`]); nothing is kept that it has said nothing about. A fetch belongs to nobody ([`fill`]): whoever has caused
 //! it may leave, and those who want the same wait for it ([`flights`]).
 
-mod conditional;
 mod credentials;
 mod directives;
 mod disk;
@@ -20,7 +19,6 @@ mod flights;
 mod freshness;
 mod page;
 mod question;
-mod range;
 mod serve;
 mod settings;
 mod status;

@@ -6,12 +6,12 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
-use http::header::{CONTENT_LENGTH, ETAG};
+use headwall_semantics::Validators;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use super::Caching;
 use super::lookup::outgoing;
-use crate::conditional::same_tag;
 use crate::entry::Entry;
 use crate::fill::{self, Keeping};
 use crate::flights::{Landing, Lead};
@@ -149,10 +149,8 @@ impl Errand {
 
     /// The server says that what is kept is still good.
     fn confirmed(&self, entry: &Arc<Entry>, update: &HeaderMap, timing: &Timing) -> Option<Arc<Entry>> {
-        let (known, told) = (entry.headers.get(ETAG), update.get(ETAG));
-        if let (Some(known), Some(told)) = (known, told)
-            && !same_tag(known.as_bytes(), told.as_bytes())
-        {
+        let (known, told) = (Validators::of(&entry.headers).tag, Validators::of(update).tag);
+        if known.zip(told).is_some_and(|(known, told)| !known.is_like(told)) {
             return None;
         }
         let headers = entry.merged(update);
