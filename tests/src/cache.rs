@@ -5,6 +5,7 @@ mod bodies;
 mod collapsing;
 mod nginx;
 mod operators;
+mod ranges;
 mod rules;
 mod safety;
 mod stale;

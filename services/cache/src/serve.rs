@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use headwall_core::{LocalReply, RequestHead, ResponseHead};
-use headwall_semantics::{Validators, Verdict, Wanted};
+use headwall_semantics::{Multipart, Validators, Verdict, Wanted};
 use http::header::{
     ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     HeaderName, HeaderValue,
@@ -32,11 +32,19 @@ pub(crate) fn from_entry(entry: &Entry, req: &RequestHead, now: Instant) -> Loca
     head.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let value = |range: String| HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("bytes */*"));
     match wanted {
-        Wanted::Whole | Wanted::Several(_) => LocalReply::of(head, entry.body.clone()),
+        Wanted::Whole => LocalReply::of(head, entry.body.clone()),
         Wanted::One(span) => {
             head.status = StatusCode::PARTIAL_CONTENT;
             head.headers.insert(CONTENT_RANGE, value(span.content_range(length as u64)));
             LocalReply::of(head, entry.body.slice(span.within(length)))
+        }
+        Wanted::Several(spans) => {
+            let kind = entry.headers.get(CONTENT_TYPE);
+            let multipart = Multipart::new(&spans, fastrand::u128(..), kind, length as u64);
+            let body = multipart.fill(&entry.body);
+            head.status = StatusCode::PARTIAL_CONTENT;
+            head.headers.insert(CONTENT_TYPE, multipart.content_type);
+            LocalReply::of(head, body)
         }
         Wanted::Nothing => {
             strip(&mut head.headers);
