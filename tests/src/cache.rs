@@ -9,6 +9,7 @@ mod ranges;
 mod rules;
 mod safety;
 mod stale;
+mod upstreams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

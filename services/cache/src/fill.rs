@@ -153,8 +153,8 @@ impl Keeping {
         for piece in &pieces {
             body.extend_from_slice(piece);
         }
-        let (url, route) = (lead.course().url.clone(), lead.course().route.clone());
-        store.keep(&url, Entry::new(&head, body.into(), &storable, &request, route).into());
+        let (url, way) = (lead.course().url.clone(), lead.course().way.clone());
+        store.keep(&url, Entry::new(&head, body.into(), &storable, &request, way).into());
         if !lead.is_good() {
             store.invalidate(&url);
         }

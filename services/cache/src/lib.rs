@@ -26,5 +26,6 @@ mod storable;
 mod store;
 mod tally;
 mod vary;
+mod way;
 
 pub use settings::Cache;

@@ -126,9 +126,10 @@ impl Errand {
             if fetched.head.status != StatusCode::NOT_MODIFIED {
                 return Ok(self.new_answer(fetched, &req.headers, &timing));
             }
-            if let Some(entry) = self.confirmed(&entry, &fetched.head.headers, &timing) {
+            if let Some(entry) = self.confirmed(&entry, &fetched, &timing) {
+                let landing = if is_own(&self.lead, &fetched) { Landing::Kept } else { Landing::NotKept };
                 read_off(fetched).await;
-                self.lead.land(Landing::Kept);
+                self.lead.land(landing);
                 return Ok(Back::Confirmed(entry));
             }
             // It speaks of another answer (RFC 9111, 4.3.3): the one that is kept is of no use.
@@ -148,10 +149,15 @@ impl Errand {
     }
 
     /// The server says that what is kept is still good.
-    fn confirmed(&self, entry: &Arc<Entry>, update: &HeaderMap, timing: &Timing) -> Option<Arc<Entry>> {
+    fn confirmed(&self, entry: &Arc<Entry>, fetched: &Fetched, timing: &Timing) -> Option<Arc<Entry>> {
+        let update = &fetched.head.headers;
         let (known, told) = (Validators::of(&entry.headers).tag, Validators::of(update).tag);
         if known.zip(told).is_some_and(|(known, told)| !known.is_like(told)) {
             return None;
+        }
+        // A fallback that has the same: that is good for this request, and says nothing of the next one.
+        if !is_own(&self.lead, fetched) {
+            return Some(entry.clone());
         }
         let headers = entry.merged(update);
         let course = self.lead.course();
@@ -175,15 +181,16 @@ impl Errand {
     fn new_answer(self, fetched: Fetched, request: &HeaderMap, timing: &Timing) -> Back {
         let Self { caching, lead, entry } = self;
         let head = &fetched.head;
+        // A server that is in trouble may have another answer in a moment.
+        let is_passing = head.status.is_server_error() || !is_own(&lead, &fetched);
         let (keeping, refusal) = match storable(&caching, &lead, &fetched, timing) {
             Ok(storable) => (Some(Keeping::new(lead, &caching.store, head, storable, request)), None),
             Err(refusal) => {
-                let (store, course) = (&caching.store, lead.course().clone());
-                if let Some(entry) = entry.filter(|_| !head.status.is_server_error()) {
-                    store.drop_entry(&course.url, &entry);
-                }
-                // A server that is in trouble may have another answer in a moment.
-                if !head.status.is_server_error() {
+                if !is_passing {
+                    let (store, course) = (&caching.store, lead.course().clone());
+                    if let Some(entry) = entry {
+                        store.drop_entry(&course.url, &entry);
+                    }
                     store.pass(course);
                 }
                 (None, Some(refusal))
@@ -193,12 +200,21 @@ impl Errand {
     }
 }
 
+/// Whether the upstream that was asked has answered, and not its fallback. What that says is for the time of need: it is not
+/// kept, or clients would get it when the upstream is well again.
+fn is_own(lead: &Lead, fetched: &Fetched) -> bool {
+    fetched.upstream == lead.course().way.upstream
+}
+
 fn storable(
     caching: &Caching,
     lead: &Lead,
     fetched: &Fetched,
     timing: &Timing,
 ) -> Result<Storable, &'static str> {
+    if !is_own(lead, fetched) {
+        return Err("fallback");
+    }
     let Fetched { head, is_framed, .. } = fetched;
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if !caching.store.takes(length.unwrap_or(0)) {
