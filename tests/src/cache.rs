@@ -3,6 +3,7 @@
 
 mod bodies;
 mod collapsing;
+mod misses;
 mod nginx;
 mod operators;
 mod ranges;

@@ -10,6 +10,7 @@
 //! it may leave, and those who want the same wait for it ([`flights`]).
 
 mod credentials;
+mod cut;
 mod directives;
 mod disk;
 mod entry;

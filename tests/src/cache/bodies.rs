@@ -82,17 +82,6 @@ async fn what_one_client_has_does_not_matter_to_the_others() {
 }
 
 #[tokio::test]
-async fn a_part_or_a_head_of_what_is_not_kept_is_the_upstreams_to_give() {
-    let stage = letters().await;
-    let part = stage.client().get("/").header("range", "bytes=0-1").send().await;
-    assert_eq!(status_of(&part), "fwd=bypass; detail=partial");
-    let head = stage.client().head("/").send().await;
-    assert_eq!(status_of(&head), "fwd=bypass; detail=partial");
-    assert_eq!(stage.origin.requests()[1].method, "HEAD", "as it was asked");
-    assert_eq!(stage.origin.requests()[0].header("range"), Some("bytes=0-1"));
-}
-
-#[tokio::test]
 async fn what_is_too_large_passes_by() {
     let answer = |seen: Seen| async move {
         match seen.path() {

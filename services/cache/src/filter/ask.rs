@@ -7,7 +7,6 @@ use futures_util::StreamExt;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
 use headwall_semantics::Validators;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use super::Caching;
@@ -16,9 +15,9 @@ use crate::entry::Entry;
 use crate::fill::{self, Keeping};
 use crate::flights::{Landing, Lead};
 use crate::freshness::Timing;
-use crate::serve;
 use crate::status::{Fetch, Told};
 use crate::storable::{Storable, judge};
+use crate::{question, serve};
 
 /// How much of a body is read that nobody wants.
 const UNWANTED: usize = 64 * 1024;
@@ -65,18 +64,19 @@ impl Errand {
                 (Told::Stale(status), serve::from_entry(&entry, req, Instant::now()))
             }
             Ok(Back::New(answer)) => {
-                let Answer { fetched: Fetched { head, body, .. }, keeping, refusal } = *answer;
+                let Answer { fetched, keeping, refusal } = *answer;
+                let is_short = keeping.as_ref().is_some_and(|keeping| keeping.is_announced());
+                if question::is_for_one_part(req) && fetched.head.status == StatusCode::OK && !is_short {
+                    // What is kept without saying how long it is comes in by itself; anything else is broken off.
+                    drop(fill::spawn(fetched.body, keeping));
+                    return caching.pass_on(req, forward, cx).await;
+                }
+                let Fetched { head, body, .. } = fetched;
                 let fetch = Fetch { varies, status: head.status, refusal };
-                let pieces = fill::spawn(body, keeping);
-                let reply = if serve::is_known(req, &head) {
-                    serve::not_modified(head)
-                } else {
-                    LocalReply::streamed(head, pieces)
-                };
+                let reply = serve::from_stream(head, req, fill::spawn(body, keeping));
                 (if was_kept { Told::Expired(fetch) } else { Told::Miss(fetch) }, reply)
             }
-            Err(Unfetched::Refused(reply)) => return Ok(*reply),
-            Err(Unfetched::Failed(error)) => return Err(error.into()),
+            Err(error) => return refused(error),
         };
         caching.tell(told, cx);
         Ok(reply)
@@ -200,6 +200,29 @@ impl Errand {
     }
 }
 
+impl Caching {
+    /// Has the upstream give a part of what nobody is to wait for.
+    async fn pass_on(
+        &self,
+        req: &RequestHead,
+        forward: &Arc<Forward>,
+        cx: &mut Context,
+    ) -> Result<LocalReply, BoxError> {
+        self.tell(Told::Bypass("partial"), cx);
+        match self.fetch.get(forward, req, cx).await {
+            Ok(Fetched { head, body, .. }) => Ok(LocalReply::streamed(head, fill::spawn(body, None))),
+            Err(error) => refused(error),
+        }
+    }
+}
+
+fn refused(error: Unfetched) -> Result<LocalReply, BoxError> {
+    match error {
+        Unfetched::Refused(reply) => Ok(*reply),
+        Unfetched::Failed(error) => Err(error.into()),
+    }
+}
+
 /// Whether the upstream that was asked has answered, and not its fallback. What that says is for the time of need: it is not
 /// kept, or clients would get it when the upstream is well again.
 fn is_own(lead: &Lead, fetched: &Fetched) -> bool {
@@ -216,8 +239,8 @@ fn storable(
         return Err("fallback");
     }
     let Fetched { head, is_framed, .. } = fetched;
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if !caching.store.takes(length.unwrap_or(0)) {
+    let length = serve::length(&head.headers).unwrap_or(0);
+    if !caching.store.takes(usize::try_from(length).unwrap_or(usize::MAX)) {
         return Err("too-large");
     }
     // Whether it is whole could not be told.

@@ -124,8 +124,12 @@ impl Lookup {
         if has_entry {
             return Continue(());
         }
-        // A part or a head is not worth the whole.
-        if req.method == Method::HEAD || req.headers.contains_key(RANGE) {
+        let is_worth_the_whole = match req.method {
+            Method::HEAD => self.caching.converts_head,
+            _ if question::is_for_one_part(req) => self.caching.converts_range,
+            _ => !req.headers.contains_key(RANGE),
+        };
+        if !is_worth_the_whole {
             return Break(self.bypass("partial", cx));
         }
         if self.caching.store.passes(course, Instant::now()) {
