@@ -3,11 +3,14 @@
 
 mod bodies;
 mod collapsing;
+mod misses;
 mod nginx;
 mod operators;
+mod ranges;
 mod rules;
 mod safety;
 mod stale;
+mod upstreams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,15 +1,17 @@
 //! An answer that is kept.
 
-use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use headwall_core::ResponseHead;
+use headwall_semantics::date;
 use http::header::{AGE, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
 use crate::freshness::Freshness;
 use crate::storable::{Rules, Storable};
 use crate::vary::Selection;
+use crate::way::Way;
 
 /// What an entry takes beside its texts.
 const OVERHEAD: usize = 512;
@@ -24,20 +26,20 @@ pub(crate) struct Entry {
     pub(crate) body: Bytes,
     pub(crate) freshness: Freshness,
     pub(crate) rules: Rules,
-    pub(crate) route: Arc<str>,
+    pub(crate) way: Way,
     pub(crate) selection: Selection,
 }
 
 // === impl Entry ===
 
 impl Entry {
-    /// Keeps the answer that a request got on a route.
+    /// Keeps the answer that a request got on its way.
     pub(crate) fn new(
         head: &ResponseHead,
         body: Bytes,
         storable: &Storable,
         request: &HeaderMap,
-        route: Arc<str>,
+        way: Way,
     ) -> Self {
         Self {
             status: head.status,
@@ -45,7 +47,7 @@ impl Entry {
             body,
             freshness: storable.freshness,
             rules: storable.rules,
-            route,
+            way,
             selection: Selection::of(&storable.vary, request),
         }
     }
@@ -59,7 +61,7 @@ impl Entry {
             body: self.body.clone(),
             freshness: storable.freshness,
             rules: storable.rules,
-            route: self.route.clone(),
+            way: self.way.clone(),
             selection: self.selection.clone(),
         }
     }
@@ -76,14 +78,14 @@ impl Entry {
         headers
     }
 
-    /// Whether it is for such a request on this route.
-    pub(crate) fn is_for(&self, route: &str, request: &HeaderMap) -> bool {
-        *self.route == *route && self.selection.matches(request)
+    /// Whether it is for such a request on this way.
+    pub(crate) fn is_for(&self, way: &Way, request: &HeaderMap) -> bool {
+        self.way == *way && self.selection.matches(request)
     }
 
     /// Whether the two are for the same requests.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
-        self.route == other.route && self.selection == other.selection
+        self.way == other.way && self.selection == other.selection
     }
 
     /// How much memory it takes.
@@ -110,8 +112,7 @@ fn kept(headers: &HeaderMap, storable: &Storable) -> HeaderMap {
     }
     if !kept.contains_key(DATE) {
         // RFC 9110, 6.6.1: whoever keeps an answer without a date gives it one.
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
-        kept.extend(HeaderValue::try_from(now).ok().map(|now| (DATE, now)));
+        kept.extend(date::write(SystemTime::now()).map(|now| (DATE, now)));
     }
     kept
 }

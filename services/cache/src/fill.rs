@@ -12,11 +12,11 @@ use futures_util::{Stream, StreamExt, stream};
 use headwall_core::upstream::FetchedBody;
 use headwall_core::{BoxError, ResponseHead};
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 use tokio::sync::mpsc;
 
 use crate::entry::Entry;
 use crate::flights::{Landing, Lead};
+use crate::serve::length;
 use crate::storable::Storable;
 use crate::store::{Held, Store};
 
@@ -46,13 +46,13 @@ enum Next {
 }
 
 /// What comes to the client.
-type Piece = Result<Bytes, BoxError>;
+pub(crate) type Piece = Result<Bytes, BoxError>;
 
 /// Has a body go on its way in a task of its own. What is returned is for the client, who may drop it.
 pub(crate) fn spawn(
     body: FetchedBody,
     keeping: Option<Box<Keeping>>,
-) -> impl Stream<Item = Piece> + Send + Sync + 'static {
+) -> impl Stream<Item = Piece> + Unpin + Send + Sync + 'static {
     let (to, mut from) = mpsc::channel(AHEAD);
     tokio::spawn(run(body, keeping, to));
     stream::poll_fn(move |cx| from.poll_recv(cx))
@@ -108,8 +108,7 @@ impl Keeping {
         storable: Storable,
         request: &HeaderMap,
     ) -> Box<Self> {
-        let announced =
-            head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced = length(&head.headers).and_then(|length| length.try_into().ok());
         Box::new(Self {
             lead,
             store: store.clone(),
@@ -121,6 +120,11 @@ impl Keeping {
             length: 0,
             announced,
         })
+    }
+
+    /// Whether it is known how long it will be; it is not too long then.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.announced.is_some()
     }
 
     fn take(mut self: Box<Self>, piece: Bytes) -> Next {
@@ -153,8 +157,8 @@ impl Keeping {
         for piece in &pieces {
             body.extend_from_slice(piece);
         }
-        let (url, route) = (lead.course().url.clone(), lead.course().route.clone());
-        store.keep(&url, Entry::new(&head, body.into(), &storable, &request, route).into());
+        let (url, way) = (lead.course().url.clone(), lead.course().way.clone());
+        store.keep(&url, Entry::new(&head, body.into(), &storable, &request, way).into());
         if !lead.is_good() {
             store.invalidate(&url);
         }

@@ -30,6 +30,9 @@ pub(crate) struct Caching {
     pub(crate) obeys_clients: bool,
     /// How long a request waits for another that fetches the same.
     pub(crate) patience: Duration,
+    /// Whether the head of what is not kept is worth a fetch of all of it, and whether a part is.
+    pub(crate) converts_head: bool,
+    pub(crate) converts_range: bool,
     /// Whether answers have `Cache-Status`.
     pub(crate) tells: bool,
 }

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout_at};
 
+use crate::way::Way;
+
 const SHARDS: usize = 16;
 
 /// Everything that is being fetched.
@@ -25,7 +27,7 @@ pub(crate) struct Flights {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Course {
     pub(crate) url: Arc<str>,
-    pub(crate) route: Arc<str>,
+    pub(crate) way: Way,
     /// For somebody who has said who it is.
     pub(crate) is_personal: bool,
 }
@@ -158,7 +160,8 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn course(url: &str) -> Course {
-        Course { url: url.into(), route: "r".into(), is_personal: false }
+        let way = Way { route: "r".into(), upstream: "u".into() };
+        Course { url: url.into(), way, is_personal: false }
     }
 
     fn lead(flights: &Arc<Flights>, url: &str) -> Lead {

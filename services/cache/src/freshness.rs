@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use headwall_semantics::date;
 use http::HeaderMap;
-use http::header::{AGE, DATE, EXPIRES, HeaderName};
+use http::header::{AGE, DATE, EXPIRES};
 
 use crate::directives::Directives;
 
@@ -82,16 +83,16 @@ fn expires(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     if lines.next().is_some() {
         return Some(Duration::ZERO);
     }
-    let Some(expires) = first.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok()) else {
+    let Some(expires) = date::read(first) else {
         return Some(Duration::ZERO);
     };
-    let from = date(headers, &DATE).unwrap_or(wall);
+    let from = date::of(headers, &DATE).unwrap_or(wall);
     Some(expires.duration_since(from).unwrap_or_default())
 }
 
 /// RFC 9111, 4.2.3: whichever makes it older, its date or its `Age`.
 fn initial_age(headers: &HeaderMap, timing: &Timing) -> Duration {
-    let apparent = date(headers, &DATE).and_then(|date| timing.wall.duration_since(date).ok());
+    let apparent = date::of(headers, &DATE).and_then(|date| timing.wall.duration_since(date).ok());
     let told = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
     let delay = timing.answered.saturating_duration_since(timing.asked);
     let corrected = Duration::from_secs(told.unwrap_or(0).min(1 << 31)) + delay;
@@ -100,13 +101,9 @@ fn initial_age(headers: &HeaderMap, timing: &Timing) -> Duration {
     apparent.max(corrected)
 }
 
-/// A date in a header (RFC 9110, 5.6.7).
-pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
@@ -125,29 +122,30 @@ mod tests {
         Timing { asked, answered: asked, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW) }
     }
 
-    fn at(offset: i64) -> String {
+    fn at(offset: i64) -> HeaderValue {
         let secs = NOW.checked_add_signed(offset).unwrap();
-        httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(secs))
+        date::write(SystemTime::UNIX_EPOCH + Duration::from_secs(secs)).unwrap()
     }
 
     #[test]
     fn an_answer_is_fresh_for_as_long_as_it_says() {
-        let (past, soon, far) = (at(-100), at(100), at(1000));
+        let dates = [at(-100), at(100), at(1000)];
+        let [past, soon, far] = dates.each_ref().map(|date| date.to_str().unwrap());
         type Head<'a> = &'a [(&'a str, &'a str)];
         let rows: [(Head<'_>, Option<i64>, &str); 14] = [
             (&[], None, "nothing is said"),
             (&[("cache-control", "max-age=60")], Some(60), "max-age"),
             (&[("cache-control", "max-age=60, s-maxage=5")], Some(5), "s-maxage is for shared caches"),
-            (&[("expires", &soon)], Some(100), "Expires, without Date"),
-            (&[("expires", &soon), ("date", &past)], Some(100), "Expires less Date, and 100 s old"),
-            (&[("expires", &far), ("cache-control", "max-age=60")], Some(60), "max-age before Expires"),
+            (&[("expires", soon)], Some(100), "Expires, without Date"),
+            (&[("expires", soon), ("date", past)], Some(100), "Expires less Date, and 100 s old"),
+            (&[("expires", far), ("cache-control", "max-age=60")], Some(60), "max-age before Expires"),
             (&[("expires", "0")], Some(0), "a date that is none"),
-            (&[("expires", &past)], Some(0), "a date that is over"),
+            (&[("expires", past)], Some(0), "a date that is over"),
             (&[("cache-control", "max-age=60"), ("age", "50")], Some(10), "it has been kept before"),
             (&[("cache-control", "max-age=60"), ("age", "61")], Some(-1), "it was stale when it came"),
-            (&[("cache-control", "max-age=60"), ("date", &past)], Some(-40), "its date tells that it is old"),
+            (&[("cache-control", "max-age=60"), ("date", past)], Some(-40), "its date tells that it is old"),
             (&[("cache-control", "max-age=60"), ("age", "x")], Some(60), "an age that is none"),
-            (&[("cache-control", "max-age=60"), ("date", &soon)], Some(60), "a clock that is ahead"),
+            (&[("cache-control", "max-age=60"), ("date", soon)], Some(60), "a clock that is ahead"),
             (&[("cache-control", "max-age=0")], Some(0), "stale at once"),
         ];
         for (lines, expected, row) in rows {

@@ -9,8 +9,8 @@
 //! [`freshness`]); nothing is kept that it has said nothing about. A fetch belongs to nobody ([`fill`]): whoever has caused
 //! it may leave, and those who want the same wait for it ([`flights`]).
 
-mod conditional;
 mod credentials;
+mod cut;
 mod directives;
 mod disk;
 mod entry;
@@ -20,7 +20,6 @@ mod flights;
 mod freshness;
 mod page;
 mod question;
-mod range;
 mod serve;
 mod settings;
 mod status;
@@ -28,5 +27,6 @@ mod storable;
 mod store;
 mod tally;
 mod vary;
+mod way;
 
 pub use settings::Cache;

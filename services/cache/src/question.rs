@@ -46,6 +46,12 @@ pub(crate) fn still(req: &RequestHead, entry: &Entry) -> RequestHead {
     question
 }
 
+/// Whether a request is for one part of what is there. Several may be asked for in an order in which no body comes.
+pub(crate) fn is_for_one_part(req: &RequestHead) -> bool {
+    let is_one = |range: &[u8]| range.starts_with(b"bytes=") && !range.contains(&b',');
+    req.method == Method::GET && req.headers.get(RANGE).is_some_and(|range| is_one(range.as_bytes()))
+}
+
 /// Whether a request can be answered from what is kept: it has no body, and it asks for no more than an answer.
 pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
     const MORE: [HeaderName; 3] = [

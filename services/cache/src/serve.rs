@@ -3,60 +3,115 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use headwall_core::{LocalReply, RequestHead, ResponseHead};
-use http::header::{ACCEPT_RANGES, AGE, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue};
+use headwall_semantics::{Multipart, Span, Validators, Verdict, Wanted};
+use http::header::{
+    ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    HeaderName, HeaderValue,
+};
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::conditional;
+use crate::cut::cut;
 use crate::entry::Entry;
-use crate::range::{Wanted, wanted};
+use crate::fill::Piece;
 
-/// What a client is answered from an entry: all of it, the part that it wants, or that it has it already.
+/// What a client is answered from an entry: all of it, the parts that it wants, or that it has it already.
 pub(crate) fn from_entry(entry: &Entry, req: &RequestHead, now: Instant) -> LocalReply {
     let mut head = blank(entry.status, entry.headers.clone());
     head.headers.insert(AGE, HeaderValue::from(entry.freshness.age(now).as_secs()));
-    if entry.status != StatusCode::OK {
-        return LocalReply::of(head, entry.body.clone());
-    }
-    if conditional::is_known(&req.headers, &head.headers) {
-        return not_modified(head);
-    }
-    head.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let length = entry.body.len();
-    // Ranges are for GET alone (RFC 9110, 14.2).
-    let wanted = match req.method {
-        Method::GET => wanted(&req.headers, &entry.headers, length),
-        _ => Wanted::Whole,
-    };
-    let span = |span: String| HeaderValue::try_from(span).unwrap_or(HeaderValue::from_static("bytes */*"));
+    let Some(wanted) = wanted(req, &head, Some(length as u64)) else { return not_modified(head) };
+    if head.status == StatusCode::OK {
+        head.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
     match wanted {
         Wanted::Whole => LocalReply::of(head, entry.body.clone()),
-        Wanted::Part(part) => {
-            let (first, last) = (part.start, part.end - 1);
+        Wanted::One(span) => {
+            partial(&mut head, span, length as u64);
+            LocalReply::of(head, entry.body.slice(span.within(length)))
+        }
+        Wanted::Several(spans) => {
+            let kind = entry.headers.get(CONTENT_TYPE);
+            let multipart = Multipart::new(&spans, fastrand::u128(..), kind, length as u64);
+            let body = multipart.fill(&entry.body);
             head.status = StatusCode::PARTIAL_CONTENT;
-            head.headers.insert(CONTENT_RANGE, span(format!("bytes {first}-{last}/{length}")));
-            LocalReply::of(head, entry.body.slice(part))
+            head.headers.insert(CONTENT_TYPE, multipart.content_type);
+            LocalReply::of(head, body)
         }
-        Wanted::Nothing => {
-            conditional::strip(&mut head.headers);
-            head.status = StatusCode::RANGE_NOT_SATISFIABLE;
-            head.headers.insert(CONTENT_RANGE, span(format!("bytes */{length}")));
-            LocalReply::of(head, Bytes::new())
-        }
+        Wanted::Nothing => not_satisfiable(head, length as u64),
     }
 }
 
-/// Whether a client that is given a new answer has it already.
-pub(crate) fn is_known(req: &RequestHead, head: &ResponseHead) -> bool {
-    head.status == StatusCode::OK && conditional::is_known(&req.headers, &head.headers)
+/// The same from an answer on its way. Several parts are the whole then: they may be wanted in another order than it comes in.
+pub(crate) fn from_stream(
+    mut head: ResponseHead,
+    req: &RequestHead,
+    pieces: impl Stream<Item = Piece> + Unpin + Send + Sync + 'static,
+) -> LocalReply {
+    let length = length(&head.headers);
+    match (wanted(req, &head, length), length) {
+        (None, _) => not_modified(head),
+        (Some(Wanted::One(span)), Some(length)) => {
+            partial(&mut head, span, length);
+            head.headers.insert(CONTENT_LENGTH, span.length().into());
+            LocalReply::streamed(head, cut(pieces, span))
+        }
+        (Some(Wanted::Nothing), Some(length)) => not_satisfiable(head, length),
+        (Some(_), _) => LocalReply::streamed(head, pieces),
+    }
 }
 
-/// Tells that.
-pub(crate) fn not_modified(mut head: ResponseHead) -> LocalReply {
-    conditional::strip(&mut head.headers);
-    head.headers.remove(CONTENT_LENGTH);
+/// How long the body is, if the head says so.
+pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What a client wants of an answer; `None` when it has it already.
+fn wanted(req: &RequestHead, head: &ResponseHead, length: Option<u64>) -> Option<Wanted> {
+    if head.status != StatusCode::OK {
+        return Some(Wanted::Whole);
+    }
+    match Verdict::in_cache(&req.headers, &Validators::of(&head.headers)) {
+        Verdict::NotModified => None,
+        // Ranges are for GET alone (RFC 9110, 14.2).
+        Verdict::Proceed { range: true } if req.method == Method::GET => {
+            Some(length.map_or(Wanted::Whole, |length| Wanted::of(&req.headers, length)))
+        }
+        Verdict::Proceed { .. } | Verdict::Failed => Some(Wanted::Whole),
+    }
+}
+
+fn not_modified(mut head: ResponseHead) -> LocalReply {
+    strip(&mut head.headers);
     head.status = StatusCode::NOT_MODIFIED;
     LocalReply::of(head, Bytes::new())
+}
+
+fn partial(head: &mut ResponseHead, span: Span, length: u64) {
+    head.status = StatusCode::PARTIAL_CONTENT;
+    head.headers.insert(CONTENT_RANGE, value(span.content_range(length)));
+}
+
+fn not_satisfiable(mut head: ResponseHead, length: u64) -> LocalReply {
+    strip(&mut head.headers);
+    head.status = StatusCode::RANGE_NOT_SATISFIABLE;
+    head.headers.insert(CONTENT_RANGE, value(format!("bytes */{length}")));
+    LocalReply::of(head, Bytes::new())
+}
+
+/// Text of digits and words that are header text.
+fn value(range: String) -> HeaderValue {
+    HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("bytes */*"))
+}
+
+/// Takes out of a head what a 304 does not say (RFC 9110, 15.4.5).
+fn strip(headers: &mut HeaderMap) {
+    const ABOUT_CONTENT: [HeaderName; 5] =
+        [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_RANGE];
+    for name in ABOUT_CONTENT {
+        headers.remove(name);
+    }
 }
 
 fn blank(status: StatusCode, headers: HeaderMap) -> ResponseHead {

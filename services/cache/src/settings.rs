@@ -65,6 +65,14 @@ pub struct Cache {
     /// upstream asked. `no-store` is obeyed in any case. Default: false.
     #[garde(skip)]
     pub client_directives: bool,
+    /// Asks the upstream for the whole where a client asks for the head of what is not kept, and keeps that. Without it, such a
+    /// request goes on as it is. Default: true.
+    #[garde(skip)]
+    pub convert_head: bool,
+    /// The same for one part of what is not kept. Only what is small enough to be kept, and says so, is waited for; of anything
+    /// else the upstream is asked for the part. Default: true.
+    #[garde(skip)]
+    pub convert_range: bool,
     /// Tells in `Cache-Status` what was done with a request (RFC 9211). Default: true.
     #[garde(skip)]
     pub cache_status: bool,
@@ -96,6 +104,8 @@ impl Default for Cache {
             ignore_credentials: false,
             ignore_set_cookie: false,
             client_directives: false,
+            convert_head: true,
+            convert_range: true,
             cache_status: true,
         }
     }
@@ -167,6 +177,8 @@ impl Module for Cache {
             ignore_query: self.ignore_query.clone(),
             obeys_clients: self.client_directives,
             patience: self.wait.as_std(),
+            converts_head: self.convert_head,
+            converts_range: self.convert_range,
             tells: self.cache_status,
         });
         let caches = cx.shared("caches", || Ok(Caches::default()))?;

@@ -17,8 +17,9 @@ use crate::disk::Disk;
 use crate::entry::Entry;
 use crate::flights::{Course, Flights};
 use crate::tally::Numbers;
+use crate::way::Way;
 
-/// The most answers of one address. A client that thinks of headers must not fill the store with one page.
+/// The most answers of one address, all ways to it together. A client that thinks of headers must not fill the store with one page.
 const VARIANTS: usize = 16;
 /// For how long it is remembered that the answers of an address are not to be kept. In that time its requests go the common
 /// way and do not wait for each other.
@@ -97,9 +98,9 @@ impl Store {
     }
 
     /// The latest answer that is for such a request. `Err` tells whether there are answers for others.
-    pub(crate) fn find(&self, url: &str, route: &str, request: &HeaderMap) -> Result<Arc<Entry>, bool> {
+    pub(crate) fn find(&self, url: &str, way: &Way, request: &HeaderMap) -> Result<Arc<Entry>, bool> {
         let Some(variants) = self.answers.get(url) else { return Err(false) };
-        let fitting = variants.iter().filter(|entry| entry.is_for(route, request));
+        let fitting = variants.iter().filter(|entry| entry.is_for(way, request));
         fitting.max_by_key(|entry| entry.freshness.received()).cloned().ok_or(!variants.is_empty())
     }
 
@@ -273,6 +274,10 @@ pub(crate) mod tests {
         Arc::new(Store::new(MEMORY, LARGEST, None, numbers).unwrap())
     }
 
+    fn way(upstream: &str) -> Way {
+        Way { route: "r".into(), upstream: upstream.into() }
+    }
+
     /// An answer of so many bytes, for requests that say this in `x-tenant`.
     pub(crate) fn entry(bytes: usize, tenant: &str) -> (Arc<Entry>, HeaderMap) {
         let (mut head, ()) = http::Response::new(()).into_parts();
@@ -280,7 +285,7 @@ pub(crate) mod tests {
         let terms = Terms { key_headers: vec!["x-tenant".parse().unwrap()], ..Terms::default() };
         let storable = judge(StatusCode::OK, &head.headers, false, &terms, &Timing::begin().end()).unwrap();
         let request = HeaderMap::from_iter([("x-tenant".parse().unwrap(), tenant.parse().unwrap())]);
-        (Arc::new(Entry::new(&head, vec![b'x'; bytes].into(), &storable, &request, "r".into())), request)
+        (Arc::new(Entry::new(&head, vec![b'x'; bytes].into(), &storable, &request, way("u"))), request)
     }
 
     #[test]
@@ -305,13 +310,16 @@ pub(crate) mod tests {
         let (second, _) = entry(2, "a");
         store.keep(&url, second);
         assert_eq!(
-            store.find(&url, "r", &request).unwrap().body.len(),
+            store.find(&url, &way("u"), &request).unwrap().body.len(),
             2,
             "the second has replaced the first"
         );
-        assert!(matches!(store.find(&url, "r", &HeaderMap::new()), Err(true)), "not for others");
-        assert!(matches!(store.find(&url, "s", &request), Err(true)), "not on another route");
-        assert!(matches!(store.find("http://b/", "r", &request), Err(false)), "not for another address");
+        assert!(matches!(store.find(&url, &way("u"), &HeaderMap::new()), Err(true)), "not for others");
+        assert!(matches!(store.find(&url, &way("v"), &request), Err(true)), "not for another upstream");
+        assert!(
+            matches!(store.find("http://b/", &way("u"), &request), Err(false)),
+            "not for another address"
+        );
         for tenant in 0..40 {
             store.keep(&url, entry(1, &tenant.to_string()).0);
         }
@@ -320,7 +328,7 @@ pub(crate) mod tests {
         for tenant in 0..40 {
             let (large, request) = entry(LARGEST, &tenant.to_string());
             store.keep(&url, large);
-            assert!(store.find(&url, "r", &request).is_ok(), "{tenant}");
+            assert!(store.find(&url, &way("u"), &request).is_ok(), "{tenant}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What caches are told of a response that is compressed for some.
 
+use headwall_semantics::{EntityTag, tags};
 use http::header::{ETAG, VARY};
 use http::{HeaderMap, HeaderValue};
 
@@ -14,7 +15,7 @@ pub(crate) fn vary(headers: &mut HeaderMap) {
 
 /// A strong validator tells one sequence of bytes from every other (RFC 9110, 8.8.1), and this is another one now.
 pub(crate) fn weaken(headers: &mut HeaderMap) {
-    let Some(tag) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else { return };
+    let Some(tag) = headers.get(ETAG).filter(|tag| is_strong(tag)) else { return };
     match HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()) {
         Ok(weak) => drop(headers.insert(ETAG, weak)),
         Err(_) => drop(headers.remove(ETAG)),
@@ -25,12 +26,16 @@ pub(crate) fn weaken(headers: &mut HeaderMap) {
 /// (RFC 9111, 4.3.4).
 pub(crate) fn freshen(headers: &mut HeaderMap, stored: Option<&HeaderValue>) {
     let (Some(tag), Some(stored)) = (headers.get(ETAG), stored) else { return };
-    let weak = [b"W/", tag.as_bytes()].concat();
-    let names = |element: &[u8]| element.trim_ascii() == weak;
-    if tag.as_bytes().starts_with(b"\"") && stored.as_bytes().split(|byte| *byte == b',').any(names) {
+    let strong = EntityTag::read(tag.as_bytes());
+    if is_strong(tag) && tags(stored.as_bytes()).any(|other| other.is_weak() && other.is_like(strong)) {
         weaken(headers);
         vary(headers);
     }
+}
+
+/// Whether a text is a strong tag; some servers write what is none.
+fn is_strong(tag: &HeaderValue) -> bool {
+    tag.as_bytes().starts_with(b"\"")
 }
 
 #[cfg(test)]
@@ -74,6 +79,7 @@ mod tests {
         let rows = [
             ("\"a\"", Some("W/\"a\""), "W/\"a\"", "it was compressed"),
             ("\"a\"", Some("W/\"b\", W/\"a\""), "W/\"a\"", "one of several"),
+            ("\"a,b\"", Some("W/\"a,b\""), "W/\"a,b\"", "a comma within a tag"),
             ("\"a\"", Some("\"a\""), "\"a\"", "it was not"),
             ("\"a\"", None, "\"a\"", "nothing was stored"),
             ("W/\"a\"", Some("W/\"a\""), "W/\"a\"", "it was weak before"),

@@ -32,12 +32,4 @@ impl Coding {
     pub(crate) const fn header(self) -> HeaderValue {
         HeaderValue::from_static(self.token())
     }
-
-    /// Reads a name; `x-gzip` is `gzip` (RFC 9110, 8.4.1.3).
-    pub(crate) fn named(token: &str) -> Option<Self> {
-        if token.eq_ignore_ascii_case("x-gzip") {
-            return Some(Self::Gzip);
-        }
-        Self::ALL.into_iter().find(|coding| token.eq_ignore_ascii_case(coding.token()))
-    }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwall_core::{BoxError, Context, Filter, Flow, Phases, RequestHead, ResponseHead, async_trait};
+use headwall_semantics::preferred_coding;
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
-use crate::accept::preferred;
 use crate::active::{Place, Places};
 use crate::caches::{freshen, vary, weaken};
 use crate::counters::Counters;
@@ -96,7 +96,7 @@ impl Filter for Compressor {
     }
 
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {
-        let coding = preferred(&req.headers, &self.encodings);
+        let coding = preferred_coding(&req.headers, &self.encodings, |coding| coding.token()).copied();
         let stored = coding.and_then(|_| req.headers.get(IF_NONE_MATCH).cloned());
         cx.extensions_mut().insert(Asked { of: self.id(), coding, stored });
         Ok(Flow::Continue)

@@ -17,7 +17,6 @@ mod coding;
 mod compress;
 mod filter;
 
-mod accept;
 mod active;
 mod caches;
 mod counters;

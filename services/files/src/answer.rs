@@ -3,16 +3,15 @@
 use bytes::Bytes;
 use futures_util::stream;
 use headwall_core::{LocalReply, RequestHead};
+use headwall_semantics::{Multipart, Part, Span, Verdict, Wanted};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED, RANGE, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED, VARY,
 };
 use http::{HeaderValue, Method, StatusCode};
 
-use crate::body::{FileBody, Part};
-use crate::conditions::{Verdict, weigh};
+use crate::body::FileBody;
 use crate::finder::Contents;
 use crate::listing::Form;
-use crate::range::{Span, Wanted};
 use crate::resource::{Resource, Variant};
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
@@ -28,40 +27,29 @@ pub(crate) enum Plan {
     Failed,
     /// 304.
     NotModified,
-    /// 416.
-    NoSuchRange,
     /// 200, for a HEAD.
     Head,
-    /// 200.
-    Whole,
-    /// 206, one part.
-    One(Span),
-    /// 206, several parts.
-    Several(Vec<Span>),
+    /// 200, 206 or 416.
+    Content(Wanted),
 }
 
 // === impl Plan ===
 
 impl Plan {
     pub(crate) fn new(variant: &Variant, req: &RequestHead) -> Self {
-        let range = match weigh(&req.headers, &variant.validators) {
-            Verdict::Failed => return Self::Failed,
-            Verdict::NotModified => return Self::NotModified,
+        match Verdict::at_origin(&req.headers, &variant.validators.current()) {
+            Verdict::Failed => Self::Failed,
+            Verdict::NotModified => Self::NotModified,
             // A range is defined for GET alone (RFC 9110, 14.2).
-            Verdict::Proceed { .. } if req.method == Method::HEAD => return Self::Head,
-            Verdict::Proceed { range } => req.headers.get(RANGE).filter(|_| range),
-        };
-        match Wanted::read(range, variant.stamp.size) {
-            Wanted::Whole => Self::Whole,
-            Wanted::Nothing => Self::NoSuchRange,
-            Wanted::One(span) => Self::One(span),
-            Wanted::Several(spans) => Self::Several(spans),
+            Verdict::Proceed { .. } if req.method == Method::HEAD => Self::Head,
+            Verdict::Proceed { range: true } => Self::Content(Wanted::of(&req.headers, variant.stamp.size)),
+            Verdict::Proceed { range: false } => Self::Content(Wanted::Whole),
         }
     }
 
     /// Whether the file has to be opened.
     pub(crate) fn needs_contents(&self) -> bool {
-        matches!(self, Self::Whole | Self::One(_) | Self::Several(_))
+        matches!(self, Self::Content(wanted) if *wanted != Wanted::Nothing)
     }
 
     pub(crate) fn carry_out(
@@ -76,7 +64,7 @@ impl Plan {
                 let reply = LocalReply::error(StatusCode::PRECONDITION_FAILED, "precondition_failed");
                 return reply.message("The file is not the one that was asked for any more.");
             }
-            (Self::NoSuchRange, _) => {
+            (Self::Content(Wanted::Nothing), _) => {
                 let reply = LocalReply::error(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable");
                 let reply = reply.message("The file does not have these bytes.");
                 return reply.header(CONTENT_RANGE, value(format!("bytes */{size}")));
@@ -86,26 +74,52 @@ impl Plan {
             (Self::Head, _) | (_, None) => {
                 LocalReply::sized_stream(StatusCode::OK, resource.content_type.clone(), size, stream::empty())
             }
-            (Self::Whole, Some(contents)) => {
-                let whole = Part::Span(Span { start: 0, end: size });
-                let reply =
-                    body(StatusCode::OK, resource.content_type.clone(), size, contents, vec![whole], variant);
-                reply.header(ACCEPT_RANGES, BYTES)
-            }
-            (Self::One(span), Some(contents)) => {
-                let (status, kind) = (StatusCode::PARTIAL_CONTENT, resource.content_type.clone());
-                let reply = body(status, kind, span.length(), contents, vec![Part::Span(span)], variant);
-                reply.header(CONTENT_RANGE, value(span.content_range(size)))
-            }
-            (Self::Several(spans), Some(contents)) => {
-                let boundary = format!("{:032x}", fastrand::u128(..));
-                let parts = multipart(&spans, &boundary, &resource.content_type, size);
-                let length = parts.iter().map(Part::length).sum();
-                let kind = value(format!("multipart/byteranges; boundary={boundary}"));
-                body(StatusCode::PARTIAL_CONTENT, kind, length, contents, parts, variant)
-            }
+            (Self::Content(wanted), Some(contents)) => content(&wanted, contents, resource, variant),
         };
         described(reply, resource, variant)
+    }
+}
+
+fn content(wanted: &Wanted, contents: Contents, resource: &Resource, variant: &Variant) -> LocalReply {
+    let (kind, size) = (&resource.content_type, variant.stamp.size);
+    match wanted {
+        Wanted::Whole | Wanted::Nothing => {
+            let whole = Span { start: 0, end: size };
+            one(StatusCode::OK, whole, contents, kind, variant).header(ACCEPT_RANGES, BYTES)
+        }
+        Wanted::One(span) => one(StatusCode::PARTIAL_CONTENT, *span, contents, kind, variant)
+            .header(CONTENT_RANGE, value(span.content_range(size))),
+        Wanted::Several(spans) => {
+            let multipart = Multipart::new(spans, fastrand::u128(..), Some(kind), size);
+            let (status, kind) = (StatusCode::PARTIAL_CONTENT, multipart.content_type.clone());
+            match contents {
+                Contents::Whole(bytes) => LocalReply::bytes(status, kind, multipart.fill(&bytes)),
+                Contents::Open(source) => {
+                    let body = FileBody::new(source, multipart.pieces, &variant.path);
+                    LocalReply::sized_stream(status, kind, multipart.length, body)
+                }
+            }
+        }
+    }
+}
+
+/// One part of a file, which may be all of it.
+fn one(
+    status: StatusCode,
+    span: Span,
+    contents: Contents,
+    content_type: &HeaderValue,
+    variant: &Variant,
+) -> LocalReply {
+    let content_type = content_type.clone();
+    match contents {
+        Contents::Whole(bytes) => {
+            LocalReply::bytes(status, content_type, bytes.slice(span.within(bytes.len())))
+        }
+        Contents::Open(source) => {
+            let body = FileBody::new(source, [Part::Span(span)], &variant.path);
+            LocalReply::sized_stream(status, content_type, span.length(), body)
+        }
     }
 }
 
@@ -126,63 +140,6 @@ fn described(reply: LocalReply, resource: &Resource, variant: &Variant) -> Local
             reply.header(CONTENT_ENCODING, encoding.header())
         }
         Some(_) | None => reply,
-    }
-}
-
-/// Parts of a file as the body of a reply.
-fn body(
-    status: StatusCode,
-    content_type: HeaderValue,
-    length: u64,
-    contents: Contents,
-    parts: Vec<Part>,
-    variant: &Variant,
-) -> LocalReply {
-    match contents {
-        Contents::Whole(bytes) => LocalReply::bytes(status, content_type, join(&bytes, parts)),
-        Contents::Open(source) => LocalReply::sized_stream(
-            status,
-            content_type,
-            length,
-            FileBody::new(source, parts, &variant.path),
-        ),
-    }
-}
-
-fn join(bytes: &Bytes, parts: Vec<Part>) -> Bytes {
-    let piece = |part: Part| match part {
-        Part::Text(text) => text,
-        Part::Span(Span { start, end }) => {
-            let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-            bytes.slice(index(start)..index(end))
-        }
-    };
-    let mut pieces = parts.into_iter().map(piece);
-    match (pieces.next(), pieces.next()) {
-        (Some(only), None) => only,
-        (first, second) => first.into_iter().chain(second).chain(pieces).flatten().collect(),
-    }
-}
-
-/// RFC 9110, 14.6.
-fn multipart(spans: &[Span], boundary: &str, content_type: &HeaderValue, size: u64) -> Vec<Part> {
-    let kind = content_type.to_str().unwrap_or_default();
-    let mut parts = Vec::with_capacity(2 * spans.len() + 1);
-    for span in spans {
-        let range = span.content_range(size);
-        let head = format!("\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {range}\r\n\r\n");
-        parts.extend([Part::Text(head.into()), Part::Span(*span)]);
-    }
-    parts.push(Part::Text(format!("\r\n--{boundary}--\r\n").into()));
-    parts
-}
-
-impl Part {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Text(text) => text.len() as u64,
-            Self::Span(span) => span.length(),
-        }
     }
 }
 

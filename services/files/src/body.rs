@@ -15,12 +15,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use headwall_core::BoxError;
+use headwall_semantics::Part;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::finder::stamp_of;
-use crate::range::Span;
 use crate::stamp::Stamp;
 
 /// How much is read at once.
@@ -42,13 +42,6 @@ pub(crate) enum Broken {
     /// The disk has failed.
     #[error("the file could not be read: {0}")]
     Failed(#[from] io::Error),
-}
-
-/// A part of a body.
-#[derive(Debug)]
-pub(crate) enum Part {
-    Text(Bytes),
-    Span(Span),
 }
 
 /// A body made of parts of a file, and of text between them.
@@ -150,7 +143,7 @@ impl Stream for FileBody {
                 }
                 self.begin(piece);
             } else if let Some(Part::Text(text)) = self.parts.pop_front() {
-                return Poll::Ready(Some(Ok(text)));
+                return Poll::Ready(Some(Ok(text.into())));
             }
         }
         let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
@@ -171,6 +164,8 @@ impl Stream for FileBody {
 mod tests {
     use super::*;
     use futures_util::StreamExt;
+    use headwall_semantics::Span;
+    use headwall_semantics::Span;
     use std::fs::OpenOptions;
     use std::io::Write;
 
@@ -214,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn parts_come_in_order() {
-        let text = |text: &'static str| Part::Text(Bytes::from_static(text.as_bytes()));
+        let text = |text: &'static str| Part::Text(text.to_owned());
         let span = |start, end| Part::Span(Span { start, end });
         let parts = || [text("<"), span(1, 3), text("|"), text("|"), span(PIECE - 1, PIECE + 1), text(">")];
         for place in PLACES {

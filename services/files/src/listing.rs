@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use headwall_semantics::preferences;
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use serde::Serialize;
 
-use crate::encoding::weighted;
 use crate::finder::{Finder, below};
 use crate::path::is_hidden;
 use crate::stamp::Stamp;
@@ -114,13 +114,11 @@ impl Form {
     /// JSON for those who prefer it to HTML.
     pub(crate) fn preferred(headers: &HeaderMap) -> Self {
         let (mut html, mut json) = (None, None);
-        for value in headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
-            for (kind, quality) in value.split(',').map(weighted) {
-                match kind {
-                    kind if kind.eq_ignore_ascii_case("application/json") => json = Some(quality),
-                    kind if kind.eq_ignore_ascii_case("text/html") => html = Some(quality),
-                    _ => {}
-                }
+        for kind in preferences(headers, header::ACCEPT) {
+            if kind.is("application/json") {
+                json = Some(kind.quality);
+            } else if kind.is("text/html") {
+                html = Some(kind.quality);
             }
         }
         if json > html { Self::Json } else { Self::Html }

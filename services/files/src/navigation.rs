@@ -3,9 +3,9 @@
 //! A browser that goes to a page says so. A script that is missing, or an API that is not there, has to be a 404: HTML
 //! where a script was expected is an error that nobody understands.
 
+use headwall_semantics::{Quality, preferences};
 use http::{HeaderMap, HeaderName, header};
 
-use crate::encoding::weighted;
 use crate::types::Types;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -15,11 +15,9 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     if headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate") {
         return true;
     }
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(weighted).any(|(kind, quality)| {
-        let is_html =
-            ["text/html", "application/xhtml+xml"].iter().any(|html| kind.eq_ignore_ascii_case(html));
-        is_html && quality > 0
+    preferences(headers, header::ACCEPT).any(|kind| {
+        let is_html = kind.is("text/html") || kind.is("application/xhtml+xml");
+        is_html && kind.quality > Quality::REFUSED
     })
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use headwall_semantics::preferred_coding;
 use http::HeaderValue;
 
 use crate::cache::Kept;
-use crate::encoding::{Encoding, Wishes};
+use crate::encoding::Encoding;
 use crate::stamp::{Stamp, Validators};
 
 /// A file and what was compressed of it. It is a picture of a moment; whoever opens one of the files compares stamps.
@@ -40,12 +41,8 @@ impl Resource {
         if self.encoded.is_empty() {
             return &self.plain;
         }
-        let available = self.encoded.iter().filter_map(|variant| variant.encoding);
-        let chosen = Wishes::of(headers).choose(available);
-        self.encoded
-            .iter()
-            .find(|variant| chosen.is_some() && variant.encoding == chosen)
-            .unwrap_or(&self.plain)
+        let token = |variant: &Variant| variant.encoding.map_or("identity", Encoding::token);
+        preferred_coding(headers, &self.encoded, token).unwrap_or(&self.plain)
     }
 
     /// Whether the other one is a picture of the same files.

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use headwall_semantics::{self as semantics, EntityTag, date};
 use http::HeaderValue;
 use rustix::fs::Stat;
 
@@ -50,13 +51,18 @@ impl Stamp {
         let tag = format!("\"{seconds:x}.{nanos:x}-{size:x}-{inode:x}{suffix}\"");
         let modified = self.modified();
         // A `Last-Modified` later than `Date` must not be sent (RFC 9110, 8.8.2.1).
-        let modified = (modified <= SystemTime::now())
-            .then(|| {
-                HeaderValue::try_from(httpdate::fmt_http_date(modified)).ok().map(|text| (modified, text))
-            })
-            .flatten();
+        let is_past = modified <= SystemTime::now();
+        let modified = date::write(modified).filter(|_| is_past).map(|text| (modified, text));
         // Hexadecimal digits and a few signs are header text.
         Validators { tag: HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\"")), modified }
+    }
+}
+
+impl Validators {
+    /// The same for whoever compares.
+    pub(crate) fn current(&self) -> semantics::Validators<'_> {
+        let tag = EntityTag::read(self.tag.as_bytes());
+        semantics::Validators { tag: Some(tag), modified: self.modified.as_ref().map(|(time, _)| *time) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! before HTML. No `Accept` means anything, and anything means JSON.
 
 use bytes::Bytes;
+use headwall_semantics::{Preference, Quality, preferences};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -37,19 +38,28 @@ struct Problem<'a> {
 impl Representation {
     /// The client's choice, by the headers of its request.
     pub fn preferred(request: &HeaderMap) -> Self {
-        let mut best = (0.0, Self::Json);
-        let mut stated = false;
-        for value in request.get_all(header::ACCEPT) {
-            stated = true;
-            for range in value.to_str().unwrap_or_default().split(',') {
-                let (form, quality) = media_range(range);
-                let Some(form) = form else { continue };
-                if quality > best.0 || (quality == best.0 && form.rank() < best.1.rank()) {
-                    best = (quality, form);
-                }
+        let mut best = (Quality::REFUSED, Self::Json);
+        for Preference { name, quality, .. } in preferences(request, header::ACCEPT) {
+            let Some(form) = Self::named(name) else { continue };
+            if quality > best.0 || (quality == best.0 && form.rank() < best.1.rank()) {
+                best = (quality, form);
             }
         }
-        if stated { best.1 } else { Self::Json }
+        best.1
+    }
+
+    /// The form that a media range means, if it is one of ours.
+    fn named(range: &str) -> Option<Self> {
+        let is = |known: &str| range.eq_ignore_ascii_case(known);
+        if is("application/problem+json") {
+            Some(Self::Problem)
+        } else if is("text/html") || is("application/xhtml+xml") || is("text/*") {
+            Some(Self::Html)
+        } else if is("application/json") || is("application/*") || is("*/*") {
+            Some(Self::Json)
+        } else {
+            None
+        }
     }
 
     /// The form's `Content-Type`.
@@ -83,30 +93,6 @@ impl Representation {
             Self::Html => 2,
         }
     }
-}
-
-/// Reads one element of `Accept`: the form it names, if it is one of ours, and its quality.
-fn media_range(range: &str) -> (Option<Representation>, f32) {
-    let mut parts = range.split(';').map(str::trim);
-    let kind = parts.next().unwrap_or_default();
-    let quality = parts
-        .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")))
-        .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
-    let form = if kind.eq_ignore_ascii_case("application/problem+json") {
-        Some(Representation::Problem)
-    } else if kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml") {
-        Some(Representation::Html)
-    } else if ["application/json", "application/*", "*/*"]
-        .iter()
-        .any(|known| kind.eq_ignore_ascii_case(known))
-    {
-        Some(Representation::Json)
-    } else if kind.eq_ignore_ascii_case("text/*") {
-        Some(Representation::Html)
-    } else {
-        None
-    };
-    (form, quality)
 }
 
 fn page(status: StatusCode, title: &str, sentence: &str) -> String {

@@ -50,6 +50,8 @@ pub struct Fetched {
     pub body: FetchedBody,
     /// Whether the end of the body can be told from a connection that broke.
     pub is_framed: bool,
+    /// The name of the upstream that has given it: that of the fallback, where the first one had nothing to say.
+    pub upstream: Arc<str>,
 }
 
 /// Pieces of a body as they come. An error is the last of them.
@@ -126,6 +128,8 @@ impl Fetch {
         body: Bytes,
         cx: &mut Context,
     ) -> Result<Fetched, Unfetched> {
+        // Each question has attempts of its own.
+        cx.attempts.before = cx.attempts.made;
         let fetched = self.send_to(forward, req, body.clone(), cx).await;
         let Some(fallback) = forward.fallback.as_ref().filter(|_| req.method.is_idempotent()) else {
             return fetched;
@@ -172,7 +176,8 @@ impl Fetch {
                     forward::end_hop(&mut head.headers);
                     head.headers.remove(TRANSFER_ENCODING);
                     let answering = Answering { session, peer, connector: self.0.clone(), trial };
-                    return Ok(Fetched { head, body: answering.body(), is_framed });
+                    let upstream = forward.upstream.name().clone();
+                    return Ok(Fetched { head, body: answering.body(), is_framed, upstream });
                 }
                 Err(Broken { failure, is_unnoticed }) => {
                     trial.failure = Some(failure);

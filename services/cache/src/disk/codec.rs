@@ -11,6 +11,7 @@ use crate::entry::Entry;
 use crate::freshness::Freshness;
 use crate::storable::Rules;
 use crate::vary::Selection;
+use crate::way::Way;
 
 /// What is left to read.
 struct Reader<'a>(&'a [u8]);
@@ -21,12 +22,13 @@ pub(super) fn write(url: &str, variants: &[Arc<Entry>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(url.len() + length);
     text(&mut out, url.as_bytes());
     for entry in variants {
-        let Entry { status, headers, body, freshness: _, rules, route, selection } = &**entry;
+        let Entry { status, headers, body, freshness: _, rules, way, selection } = &**entry;
         number(&mut out, u64::from(status.as_u16()));
         number(&mut out, u64::from(rules.ask_always) | u64::from(rules.is_shared) << 1);
         number(&mut out, rules.stale_while_revalidate.as_secs());
         number(&mut out, rules.stale_if_error.as_secs());
-        text(&mut out, route.as_bytes());
+        text(&mut out, way.route.as_bytes());
+        text(&mut out, way.upstream.as_bytes());
         number(&mut out, headers.len() as u64);
         for (name, value) in headers {
             text(&mut out, name.as_str().as_bytes());
@@ -78,6 +80,10 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
+    fn word(&mut self) -> Option<Arc<str>> {
+        Some(std::str::from_utf8(self.text()?).ok()?.into())
+    }
+
     fn name(&mut self) -> Option<HeaderName> {
         HeaderName::from_bytes(self.text()?).ok()
     }
@@ -91,7 +97,7 @@ impl<'a> Reader<'a> {
             stale_while_revalidate: Duration::from_secs(self.number()?),
             stale_if_error: Duration::from_secs(self.number()?),
         };
-        let route = std::str::from_utf8(self.text()?).ok()?.into();
+        let way = Way { route: self.word()?, upstream: self.word()? };
         let mut headers = HeaderMap::new();
         for _ in 0..self.number()? {
             headers.append(self.name()?, HeaderValue::from_bytes(self.text()?).ok()?);
@@ -103,7 +109,7 @@ impl<'a> Reader<'a> {
             selection.push((name, is_said.then(|| value.into())));
         }
         let body = Bytes::copy_from_slice(self.text()?);
-        Some(Entry { status, headers, body, freshness, rules, route, selection: Selection(selection.into()) })
+        Some(Entry { status, headers, body, freshness, rules, way, selection: Selection(selection.into()) })
     }
 }
 

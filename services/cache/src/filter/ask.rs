@@ -6,19 +6,18 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
-use http::header::{CONTENT_LENGTH, ETAG};
+use headwall_semantics::Validators;
 use http::{HeaderMap, StatusCode};
 
 use super::Caching;
 use super::lookup::outgoing;
-use crate::conditional::same_tag;
 use crate::entry::Entry;
 use crate::fill::{self, Keeping};
 use crate::flights::{Landing, Lead};
 use crate::freshness::Timing;
-use crate::serve;
 use crate::status::{Fetch, Told};
 use crate::storable::{Storable, judge};
+use crate::{question, serve};
 
 /// How much of a body is read that nobody wants.
 const UNWANTED: usize = 64 * 1024;
@@ -65,18 +64,19 @@ impl Errand {
                 (Told::Stale(status), serve::from_entry(&entry, req, Instant::now()))
             }
             Ok(Back::New(answer)) => {
-                let Answer { fetched: Fetched { head, body, .. }, keeping, refusal } = *answer;
+                let Answer { fetched, keeping, refusal } = *answer;
+                let is_short = keeping.as_ref().is_some_and(|keeping| keeping.is_announced());
+                if question::is_for_one_part(req) && fetched.head.status == StatusCode::OK && !is_short {
+                    // What is kept without saying how long it is comes in by itself; anything else is broken off.
+                    drop(fill::spawn(fetched.body, keeping));
+                    return caching.pass_on(req, forward, cx).await;
+                }
+                let Fetched { head, body, .. } = fetched;
                 let fetch = Fetch { varies, status: head.status, refusal };
-                let pieces = fill::spawn(body, keeping);
-                let reply = if serve::is_known(req, &head) {
-                    serve::not_modified(head)
-                } else {
-                    LocalReply::streamed(head, pieces)
-                };
+                let reply = serve::from_stream(head, req, fill::spawn(body, keeping));
                 (if was_kept { Told::Expired(fetch) } else { Told::Miss(fetch) }, reply)
             }
-            Err(Unfetched::Refused(reply)) => return Ok(*reply),
-            Err(Unfetched::Failed(error)) => return Err(error.into()),
+            Err(error) => return refused(error),
         };
         caching.tell(told, cx);
         Ok(reply)
@@ -126,9 +126,10 @@ impl Errand {
             if fetched.head.status != StatusCode::NOT_MODIFIED {
                 return Ok(self.new_answer(fetched, &req.headers, &timing));
             }
-            if let Some(entry) = self.confirmed(&entry, &fetched.head.headers, &timing) {
+            if let Some(entry) = self.confirmed(&entry, &fetched, &timing) {
+                let landing = if is_own(&self.lead, &fetched) { Landing::Kept } else { Landing::NotKept };
                 read_off(fetched).await;
-                self.lead.land(Landing::Kept);
+                self.lead.land(landing);
                 return Ok(Back::Confirmed(entry));
             }
             // It speaks of another answer (RFC 9111, 4.3.3): the one that is kept is of no use.
@@ -148,12 +149,15 @@ impl Errand {
     }
 
     /// The server says that what is kept is still good.
-    fn confirmed(&self, entry: &Arc<Entry>, update: &HeaderMap, timing: &Timing) -> Option<Arc<Entry>> {
-        let (known, told) = (entry.headers.get(ETAG), update.get(ETAG));
-        if let (Some(known), Some(told)) = (known, told)
-            && !same_tag(known.as_bytes(), told.as_bytes())
-        {
+    fn confirmed(&self, entry: &Arc<Entry>, fetched: &Fetched, timing: &Timing) -> Option<Arc<Entry>> {
+        let update = &fetched.head.headers;
+        let (known, told) = (Validators::of(&entry.headers).tag, Validators::of(update).tag);
+        if known.zip(told).is_some_and(|(known, told)| !known.is_like(told)) {
             return None;
+        }
+        // A fallback that has the same: that is good for this request, and says nothing of the next one.
+        if !is_own(&self.lead, fetched) {
+            return Some(entry.clone());
         }
         let headers = entry.merged(update);
         let course = self.lead.course();
@@ -177,15 +181,16 @@ impl Errand {
     fn new_answer(self, fetched: Fetched, request: &HeaderMap, timing: &Timing) -> Back {
         let Self { caching, lead, entry } = self;
         let head = &fetched.head;
+        // A server that is in trouble may have another answer in a moment.
+        let is_passing = head.status.is_server_error() || !is_own(&lead, &fetched);
         let (keeping, refusal) = match storable(&caching, &lead, &fetched, timing) {
             Ok(storable) => (Some(Keeping::new(lead, &caching.store, head, storable, request)), None),
             Err(refusal) => {
-                let (store, course) = (&caching.store, lead.course().clone());
-                if let Some(entry) = entry.filter(|_| !head.status.is_server_error()) {
-                    store.drop_entry(&course.url, &entry);
-                }
-                // A server that is in trouble may have another answer in a moment.
-                if !head.status.is_server_error() {
+                if !is_passing {
+                    let (store, course) = (&caching.store, lead.course().clone());
+                    if let Some(entry) = entry {
+                        store.drop_entry(&course.url, &entry);
+                    }
                     store.pass(course);
                 }
                 (None, Some(refusal))
@@ -195,15 +200,47 @@ impl Errand {
     }
 }
 
+impl Caching {
+    /// Has the upstream give a part of what nobody is to wait for.
+    async fn pass_on(
+        &self,
+        req: &RequestHead,
+        forward: &Arc<Forward>,
+        cx: &mut Context,
+    ) -> Result<LocalReply, BoxError> {
+        self.tell(Told::Bypass("partial"), cx);
+        match self.fetch.get(forward, req, cx).await {
+            Ok(Fetched { head, body, .. }) => Ok(LocalReply::streamed(head, fill::spawn(body, None))),
+            Err(error) => refused(error),
+        }
+    }
+}
+
+fn refused(error: Unfetched) -> Result<LocalReply, BoxError> {
+    match error {
+        Unfetched::Refused(reply) => Ok(*reply),
+        Unfetched::Failed(error) => Err(error.into()),
+    }
+}
+
+/// Whether the upstream that was asked has answered, and not its fallback. What that says is for the time of need: it is not
+/// kept, or clients would get it when the upstream is well again.
+fn is_own(lead: &Lead, fetched: &Fetched) -> bool {
+    fetched.upstream == lead.course().way.upstream
+}
+
 fn storable(
     caching: &Caching,
     lead: &Lead,
     fetched: &Fetched,
     timing: &Timing,
 ) -> Result<Storable, &'static str> {
+    if !is_own(lead, fetched) {
+        return Err("fallback");
+    }
     let Fetched { head, is_framed, .. } = fetched;
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if !caching.store.takes(length.unwrap_or(0)) {
+    let length = serve::length(&head.headers).unwrap_or(0);
+    if !caching.store.takes(usize::try_from(length).unwrap_or(usize::MAX)) {
         return Err("too-large");
     }
     // Whether it is whole could not be told.

@@ -14,6 +14,7 @@ use crate::directives::{Directives, Scope};
 use crate::entry::Entry;
 use crate::flights::{Course, Landing, Part};
 use crate::status::Told;
+use crate::way::Way;
 use crate::{credentials, question, serve};
 
 /// How often a request waits for others. Each time the answer that has come was for somebody else.
@@ -53,7 +54,8 @@ impl Shortcut for Lookup {
         let is_personal = !caching.terms.ignore_credentials
             && (self.is_personal || credentials::are_shown(&req.headers, cx));
         let route = cx.route().map(|route| route.name.clone()).unwrap_or_default();
-        let course = Course { url: self.url.clone(), route, is_personal };
+        let way = Way { route, upstream: forward.upstream.name().clone() };
+        let course = Course { url: self.url.clone(), way, is_personal };
         let said = Directives::of_request(&req.headers);
         for _ in 0..WAITS {
             let now = Instant::now();
@@ -122,8 +124,12 @@ impl Lookup {
         if has_entry {
             return Continue(());
         }
-        // A part or a head is not worth the whole.
-        if req.method == Method::HEAD || req.headers.contains_key(RANGE) {
+        let is_worth_the_whole = match req.method {
+            Method::HEAD => self.caching.converts_head,
+            _ if question::is_for_one_part(req) => self.caching.converts_range,
+            _ => !req.headers.contains_key(RANGE),
+        };
+        if !is_worth_the_whole {
             return Break(self.bypass("partial", cx));
         }
         if self.caching.store.passes(course, Instant::now()) {
@@ -152,7 +158,7 @@ impl Lookup {
     }
 
     fn find(&self, course: &Course, req: &RequestHead, said: &Directives, now: Instant) -> Found {
-        let entry = match self.caching.store.find(&self.url, &course.route, &req.headers) {
+        let entry = match self.caching.store.find(&self.url, &course.way, &req.headers) {
             Ok(entry) => entry,
             Err(varies) => return Found::Nothing(varies),
         };

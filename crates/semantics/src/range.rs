@@ -1,41 +1,52 @@
-//! Which bytes of a file a client wants (RFC 9110, 14).
+//! Which bytes a client wants (RFC 9110, 14).
 
-use http::HeaderValue;
+use std::ops::Range;
 
-/// The most ranges in one request. Whoever wants more gets the whole file, which is cheaper.
+use http::{HeaderMap, header};
+
+/// The most ranges in one request. Whoever wants more gets the whole, which is cheaper.
 const MOST: usize = 16;
 /// Ranges with fewer bytes between them are sent as one, because the head of a part is longer than that.
 const GAP: u64 = 80;
 
-/// A part of a file, from its first byte to the one behind its last.
+/// A part of a content, from its first byte to the one behind its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) start: u64,
-    pub(crate) end: u64,
+pub struct Span {
+    /// The first byte.
+    pub start: u64,
+    /// The byte behind the last one.
+    pub end: u64,
 }
 
 /// What a `Range` comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// All of it: there is no range, or none that can be read, or too many.
     Whole,
     /// One part.
     One(Span),
-    /// Several, at least two.
+    /// Several, at least two, none of which touches another.
     Several(Vec<Span>),
-    /// None that the file has: 416.
+    /// None that is there: 416.
     Nothing,
 }
 
 // === impl Span ===
 
 impl Span {
-    pub(crate) fn length(self) -> u64 {
+    /// How many bytes it has.
+    pub fn length(self) -> u64 {
         self.end.saturating_sub(self.start)
     }
 
-    /// The value of `Content-Range`.
-    pub(crate) fn content_range(self, size: u64) -> String {
+    /// The same as a place in memory that has `length` bytes. It never lies beyond their end.
+    pub fn within(self, length: usize) -> Range<usize> {
+        let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(length);
+        index(self.start)..index(self.end)
+    }
+
+    /// The value of `Content-Range`, of a content of `size` bytes.
+    pub fn content_range(self, size: u64) -> String {
         format!("bytes {}-{}/{size}", self.start, self.end.saturating_sub(1))
     }
 }
@@ -43,17 +54,20 @@ impl Span {
 // === impl Wanted ===
 
 impl Wanted {
-    /// Reads a `Range` for a file of `size` bytes.
-    pub(crate) fn read(range: Option<&HeaderValue>, size: u64) -> Self {
-        // Some clients put a range on every request. An empty file has no byte to give them, and is sent all the same.
-        let range = range.filter(|_| size > 0);
+    /// Reads the `Range` of a request for a content of `size` bytes. It counts for GET alone (RFC 9110, 14.2), and only if its
+    /// condition holds; see [`Verdict`](crate::Verdict).
+    pub fn of(request: &HeaderMap, size: u64) -> Self {
+        // Some clients put a range on every request. An empty content has no byte to give them, and is sent all the same.
+        let range = request.get(header::RANGE).filter(|_| size > 0);
         let Some(set) = range.and_then(|range| range.to_str().ok()).and_then(byte_ranges) else {
             return Self::Whole;
         };
+        let mut elements = set.split(',').map(str::trim).filter(|element| !element.is_empty()).peekable();
+        if elements.peek().is_none() {
+            return Self::Whole;
+        }
         let mut spans = Vec::new();
-        for (count, element) in
-            set.split(',').map(str::trim).filter(|element| !element.is_empty()).enumerate()
-        {
+        for (count, element) in elements.enumerate() {
             match span(element, size) {
                 Some(_) if count == MOST => return Self::Whole,
                 Some(Some(span)) => spans.push(span),
@@ -61,9 +75,7 @@ impl Wanted {
                 None => return Self::Whole,
             }
         }
-        let is_empty = set.split(',').all(|element| element.trim().is_empty());
         match merged(spans).as_slice() {
-            [] if is_empty => Self::Whole,
             [] => Self::Nothing,
             [one] => Self::One(*one),
             several => Self::Several(several.to_vec()),
@@ -77,7 +89,7 @@ fn byte_ranges(range: &str) -> Option<&str> {
     unit.trim().eq_ignore_ascii_case("bytes").then_some(set)
 }
 
-/// One element. `None` when it is no range, `Some(None)` when the file does not reach there.
+/// One element. `None` when it is no range, `Some(None)` when the content does not reach there.
 fn span(element: &str, size: u64) -> Option<Option<Span>> {
     let (first, last) = element.split_once('-')?;
     let (first, last) = (number(first.trim())?, number(last.trim())?);
@@ -116,11 +128,14 @@ fn merged(spans: Vec<Span>) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use http::HeaderValue;
     use proptest::prelude::*;
 
+    use super::*;
+
     fn read(range: &str, size: u64) -> Wanted {
-        Wanted::read(Some(&HeaderValue::from_str(range).unwrap()), size)
+        let value = HeaderValue::from_str(range).unwrap();
+        Wanted::of(&HeaderMap::from_iter([(header::RANGE, value)]), size)
     }
 
     fn one(start: u64, end: u64) -> Wanted {
@@ -153,26 +168,22 @@ mod tests {
             ("bytes=500-599,0-9,550-699", several(&[(0, 10), (500, 700)]), "two of three overlap"),
             ("bytes=5-1", Wanted::Whole, "backwards"),
             ("bytes=a-b", Wanted::Whole, "no numbers"),
+            ("bytes=+1-2", Wanted::Whole, "no digits"),
             ("bytes=-", Wanted::Whole, "nothing"),
             ("bytes=", Wanted::Whole, "nothing at all"),
             ("bytes=1-2,x", Wanted::Whole, "one that is none spoils all"),
-            ("bytes=+1-2", Wanted::Whole, "a sign"),
             ("lines=1-2", Wanted::Whole, "another unit"),
             ("0-1", Wanted::Whole, "no unit"),
         ];
         for (range, expected, row) in rows {
             assert_eq!(read(range, 1000), expected, "{range}: {row}");
         }
-        assert_eq!(Wanted::read(None, 1000), Wanted::Whole);
-        assert_eq!(
-            read("bytes=0-", 0),
-            Wanted::Whole,
-            "an empty file has no first byte, and is sent all the same"
-        );
+        assert_eq!(Wanted::of(&HeaderMap::new(), 1000), Wanted::Whole);
+        assert_eq!(read("bytes=0-", 0), Wanted::Whole, "what is empty is sent all the same");
     }
 
     #[test]
-    fn too_many_ranges_are_the_whole_file() {
+    fn too_many_ranges_are_the_whole() {
         let many = |count: u64| {
             let ranges: Vec<_> = (0..count).map(|n| format!("{0}-{0}", n * 1000)).collect();
             read(&format!("bytes={}", ranges.join(",")), 1 << 20)
@@ -184,23 +195,54 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_is_there_and_never_twice(
-            ranges in proptest::collection::vec((0_u64..2000, proptest::option::of(0_u64..2000)), 1..16),
-            size in 0_u64..1500,
+        fn every_byte_that_is_wanted_is_sent_once_and_no_other_but_in_a_gap(
+            ranges in proptest::collection::vec(
+                (proptest::option::of(0_u64..2000), proptest::option::of(0_u64..2000)),
+                1..MOST + 3,
+            ),
+            size in 1_u64..1500,
         ) {
-            let text: Vec<_> = ranges
-                .iter()
-                .map(|(first, last)| format!("{first}-{}", last.map(|last| last.to_string()).unwrap_or_default()))
-                .collect();
-            let spans = match read(&format!("bytes={}", text.join(",")), size) {
-                Wanted::One(span) => vec![span],
-                Wanted::Several(spans) => spans,
-                Wanted::Whole | Wanted::Nothing => vec![],
+            let number = |number: &Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+            let text: Vec<_> =
+                ranges.iter().map(|(first, last)| format!("{}-{}", number(first), number(last))).collect();
+            let text = format!("bytes={}", text.join(","));
+            let is_bad = |range: &(Option<u64>, Option<u64>)| match range {
+                (None, None) => true,
+                (Some(first), Some(last)) => last < first,
+                _ => false,
             };
-            let sum: u64 = spans.iter().map(|span| span.length()).sum();
-            prop_assert!(sum <= size, "{text:?} of {size} gave {spans:?}");
-            for span in spans {
-                prop_assert!(span.start < span.end && span.end <= size, "{text:?} of {size} gave {span:?}");
+            let is_in = |byte: u64, range: &(Option<u64>, Option<u64>)| match range {
+                (Some(first), last) => *first <= byte && last.is_none_or(|last| byte <= last),
+                (None, Some(last)) => byte + last >= size,
+                (None, None) => false,
+            };
+            let wanted: Vec<bool> =
+                (0..size).map(|byte| ranges.iter().any(|range| is_in(byte, range))).collect();
+            let spans = match read(&text, size) {
+                Wanted::Whole => {
+                    prop_assert!(ranges.len() > MOST || ranges.iter().any(is_bad), "{}", text);
+                    return Ok(());
+                }
+                Wanted::Nothing => vec![],
+                Wanted::One(span) => vec![span],
+                Wanted::Several(spans) => {
+                    prop_assert!(spans.len() > 1);
+                    spans
+                }
+            };
+            prop_assert!(ranges.len() <= MOST && !ranges.iter().any(is_bad), "{} gave {:?}", text, spans);
+            let mut sent = vec![0; usize::try_from(size).unwrap()];
+            for span in &spans {
+                prop_assert!(span.start < span.end && span.end <= size, "{} of {} gave {:?}", text, size, span);
+                prop_assert!(wanted[span.within(wanted.len())][0] && wanted[span.end as usize - 1], "{}", text);
+                sent[span.within(wanted.len())].iter_mut().for_each(|times| *times += 1);
+            }
+            let mut gap = 0;
+            for (byte, times) in sent.iter().enumerate() {
+                prop_assert!(*times <= 1, "{} sends {} twice", text, byte);
+                prop_assert!(*times == 1 || !wanted[byte], "{} does not send {}", text, byte);
+                gap = if *times == 1 && !wanted[byte] { gap + 1 } else { 0 };
+                prop_assert!(gap <= GAP, "{} sends {} and more before it in vain", text, byte);
             }
         }
     }
