@@ -3,6 +3,7 @@
 mod calls;
 mod errors;
 mod peers;
+mod web;
 
 use headwall_testkit::Gateway;
 use tonic::transport::{Channel, Endpoint};

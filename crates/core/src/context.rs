@@ -51,6 +51,8 @@ pub struct Context {
     pub(crate) forward: Option<Arc<Forward>>,
     /// The request's body as the filters have left it, where it was read before an upstream was asked.
     pub(crate) whole_body: Option<Option<Bytes>>,
+    /// The trailers of the upstream's response, while the filters see its end.
+    pub(crate) trailers: Option<HeaderMap>,
     pub(crate) attempts: Attempts,
     pub(crate) verdict: Verdict,
 }
@@ -186,6 +188,7 @@ impl Context {
             cache: None,
             forward: None,
             whole_body: None,
+            trailers: None,
             attempts: Attempts::default(),
             verdict: Verdict::default(),
         }
@@ -353,6 +356,13 @@ impl Context {
     /// Has a shortcut asked before the request goes to an upstream. The last one offered is.
     pub fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
         self.shortcut = Some(shortcut);
+    }
+
+    /// Takes away the trailers with which an upstream ends its response (RFC 9110, 6.5): the client does not get them, but
+    /// what the filter makes of them. They are there in the last call of
+    /// [`Filter::response_body`](crate::Filter::response_body), for an upstream of HTTP/2 that sends any.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
     }
 
     /// What a cache has done with the request, as the access log says it.

@@ -61,7 +61,8 @@ pub trait Filter: Send + Sync + 'static {
     ///
     /// The piece may be changed, or held back by taking it. [`Flow::Reply`] aborts the exchange with the upstream
     /// and answers the client instead. Where another filter of the route has asked for the whole body, that is the only
-    /// piece. Needs [`Phases::REQUEST_BODY`].
+    /// piece. A filter that changes how long the body is removes `Content-Length` in [`request`](Self::request). Needs
+    /// [`Phases::REQUEST_BODY`].
     fn request_body(
         &self,
         _piece: &mut Option<Bytes>,

@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -86,6 +86,14 @@ fn certify(headers: &mut HeaderMap, cx: &Context) {
         headers.insert(&CLIENT_CERT, texts.certificate.clone());
         headers.insert(&X_CLIENT_CERT_SUBJECT, texts.subject.clone());
         headers.insert(&X_CLIENT_CERT_FINGERPRINT, texts.fingerprint.clone());
+    }
+}
+
+/// Tells a server of gRPC that trailers are read here, which some want to be told (PROTOCOL-HTTP2 of gRPC). What a client of
+/// HTTP/1 says of them, it says to this hop (RFC 9110, 10.1.4), and one of gRPC-Web says nothing.
+pub(crate) fn welcome_trailers(headers: &mut HeaderMap) {
+    if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 

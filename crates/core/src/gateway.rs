@@ -39,6 +39,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::Version;
 use pingora_core::connectors::http::v1::Connector;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
@@ -255,6 +256,9 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     ) -> Result<()> {
         let mut req = head::take_request(header);
         forward::apply(&mut req.headers, &exchange.cx);
+        if req.version == Version::HTTP_2 {
+            forward::welcome_trailers(&mut req.headers);
+        }
         *header = req.into();
         Ok(())
     }
@@ -268,8 +272,10 @@ impl<S: Service> ProxyHttp for Gateway<S> {
     ) -> Result<()> {
         let Exchange { current, cx } = exchange;
         let Settings { body_timeout, min_body_rate, .. } = current.settings;
-        exchange::keep_pace(cx, piece.as_ref().map_or(0, Bytes::len), body_timeout, min_body_rate)?;
-        exchange::request_body(cx, piece, end)
+        exchange::keep_pace(cx, piece.as_ref().map_or(0, Bytes::len), body_timeout, min_body_rate)
+            .and_then(|()| exchange::request_body(cx, piece, end))
+            // Pingora passes over errors of anybody else where the upstream speaks HTTP/2, and waits for its answer.
+            .map_err(|error| error.into_down())
     }
 
     async fn upstream_response_filter(
@@ -308,16 +314,13 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange::relayed(&mut exchange.cx, piece, end).map(|()| None)
     }
 
-    /// Trailers end a body too, and no piece says so.
     async fn response_trailer_filter(
         &self,
         _: &mut Session,
-        _: &mut http::HeaderMap,
+        trailers: &mut http::HeaderMap,
         exchange: &mut Exchange<S>,
     ) -> Result<Option<Bytes>> {
-        let mut rest = None;
-        exchange::relayed(&mut exchange.cx, &mut rest, true)?;
-        Ok(rest.filter(|rest| !rest.is_empty()))
+        exchange::relayed_trailers(&mut exchange.cx, trailers)
     }
 
     fn error_while_proxy(

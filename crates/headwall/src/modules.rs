@@ -37,6 +37,7 @@ impl Modules {
         modules.filter::<headwall_access::Cors>("cors");
         modules.filter::<headwall_error_pages::ErrorPages>("error_pages");
         modules.filter::<headwall_access::ForwardAuth>("forward_auth");
+        modules.filter::<headwall_grpc_web::GrpcWeb>("grpc_web");
         modules.filter::<headwall_access::Jwt>("jwt");
         modules.filter::<headwall_access::SessionToken>("session_token");
         modules.filter::<headwall_headers::Headers>("headers");

@@ -1,7 +1,8 @@
 //! A service of gRPC and its caller, written by hand: no code is generated, so that nothing has to be installed for it.
 //!
 //! Messages are texts. `/test.Talk/Echo` gives one back, `/test.Talk/Chat` each as it comes, `/test.Talk/Sum` one in the end,
-//! `/test.Talk/Count` as many as asked for, `/test.Talk/Fail` a status, `/test.Talk/Wait` nothing ever.
+//! `/test.Talk/Count` as many as asked for, `/test.Talk/Fail` a status, `/test.Talk/Break` one behind a message,
+//! `/test.Talk/Wait` nothing ever.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,8 +16,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tonic::client::GrpcService;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::{BoxFuture, BoxStream, Service};
+use tonic::codegen::{Body, BoxFuture, BoxStream, Service, StdError};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Messages that are texts.
@@ -102,6 +104,7 @@ async fn answer(req: http::Request<Incoming>) -> Result<http::Response<tonic::bo
         "/test.Talk/Wait" => server.unary(Wait, req).await,
         "/test.Talk/Sum" => server.client_streaming(Sum, req).await,
         "/test.Talk/Count" => server.server_streaming(Count, req).await,
+        "/test.Talk/Break" => server.server_streaming(Break, req).await,
         _ => server.streaming(Chat, req).await,
     })
 }
@@ -154,6 +157,12 @@ method!(Count, String, BoxStream<String>, async |request: Request<String>| {
     let counted = futures_util::stream::iter((0..until).map(|number| Ok(number.to_string())));
     Ok(Response::new(Box::pin(counted) as BoxStream<String>))
 });
+method!(Break, String, BoxStream<String>, async |request: Request<String>| {
+    let mut status = Status::aborted("that was all");
+    status.metadata_mut().insert("x-detail", "behind a message".parse().unwrap());
+    let said = futures_util::stream::iter([Ok(request.into_inner()), Err(status)]);
+    Ok(Response::new(Box::pin(said) as BoxStream<String>))
+});
 method!(Chat, Streaming<String>, BoxStream<String>, async |request: Request<Streaming<String>>| {
     let heard = request.into_inner().map(|text| text.map(|text| text.to_uppercase()));
     Ok(Response::new(Box::pin(heard) as BoxStream<String>))
@@ -163,9 +172,19 @@ method!(Chat, Streaming<String>, BoxStream<String>, async |request: Request<Stre
 #[derive(Clone)]
 pub(super) struct Caller<T>(tonic::client::Grpc<T>);
 
-impl Caller<tonic::transport::Channel> {
-    pub(super) fn over(channel: tonic::transport::Channel) -> Self {
+impl<T> Caller<T>
+where
+    T: GrpcService<tonic::body::Body>,
+    T::ResponseBody: Body + Send + 'static,
+    <T::ResponseBody as Body>::Error: Into<StdError>,
+{
+    pub(super) fn over(channel: T) -> Self {
         Self(tonic::client::Grpc::new(channel))
+    }
+
+    /// For what connects by itself, and has to be told where to.
+    pub(super) fn to(origin: http::Uri, channel: T) -> Self {
+        Self(tonic::client::Grpc::with_origin(channel, origin))
     }
 
     /// Calls a method that takes one message and gives one.
@@ -183,7 +202,7 @@ impl Caller<tonic::transport::Channel> {
         method: &'static str,
         request: Request<String>,
     ) -> Result<Response<String>, Status> {
-        self.0.ready().await.unwrap();
+        self.0.ready().await.map_err(Into::into).unwrap();
         self.0.unary(request, http::uri::PathAndQuery::from_static(method), Text).await
     }
 
@@ -193,7 +212,7 @@ impl Caller<tonic::transport::Channel> {
         method: &'static str,
         said: impl futures_util::Stream<Item = String> + Send + 'static,
     ) -> Result<Streaming<String>, Status> {
-        self.0.ready().await.unwrap();
+        self.0.ready().await.map_err(Into::into).unwrap();
         let path = http::uri::PathAndQuery::from_static(method);
         Ok(self.0.streaming(Request::new(said), path, Text).await?.into_inner())
     }

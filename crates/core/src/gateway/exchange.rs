@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, SET_COOKIE, UPGRADE};
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType, Result};
 use pingora_proxy::Session;
@@ -270,6 +270,22 @@ pub(super) fn relayed(cx: &mut Context, piece: &mut Option<Bytes>, end: bool) ->
         wire.rest(Instant::now());
     }
     response_body(cx, piece, end)
+}
+
+/// The trailers of an upstream's response are there. They end its body too, and no piece says so. What is returned goes to
+/// the client in their place.
+pub(super) fn relayed_trailers(cx: &mut Context, trailers: &mut HeaderMap) -> Result<Option<Bytes>> {
+    let mut rest = None;
+    cx.trailers = Some(std::mem::take(trailers));
+    let relayed = relayed(cx, &mut rest, true);
+    let left = cx.trailers.take();
+    let were_taken = left.is_none();
+    *trailers = left.unwrap_or_default();
+    relayed?;
+    if were_taken {
+        return Ok(Some(rest.unwrap_or_default()));
+    }
+    Ok(rest.filter(|rest| !rest.is_empty()))
 }
 
 /// Shows a piece of a response's body, whoever made it, to the filters that want it.
