@@ -118,13 +118,13 @@ impl Chromium {
     }
 
     /// Waits until an expression is true. A page that is just being left has no answer, and the next one is asked.
-    pub(crate) async fn until(&mut self, expression: &str) {
+    #[track_caller]
+    pub(crate) fn until(&mut self, expression: &str) -> impl Future<Output = ()> {
         let params = json!({ "expression": format!("Boolean({expression})"), "returnByValue": true });
-        let asked = eventually(20, async || {
+        eventually(20, async move || {
             let outcome = self.call("Runtime.evaluate", params.clone()).await;
             (outcome["result"]["value"] == true).then_some(())
-        });
-        asked.await;
+        })
     }
 
     /// What the console has as an error since this was asked last: exceptions, refused loads, broken policies.
