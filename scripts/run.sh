@@ -55,7 +55,7 @@ done
 cat <<EOF
 
 Headwall is at http://127.0.0.1:8080, in front of the sample app at http://127.0.0.1:3000.
-Its config is conf/quickstart.yaml. Each request becomes a line of JSON below. In another terminal:
+Its config is conf/quickstart.yaml, and the page that it serves itself is conf/demo. Each request becomes a line of JSON below. In another terminal:
 
   An API call, and what the app is told about the client:
     curl -i http://127.0.0.1:8080/api/hello
@@ -63,7 +63,7 @@ Its config is conf/quickstart.yaml. Each request becomes a line of JSON below. I
     for n in 1 2 3 4; do curl -si -d '{"user":"ada","password":"x"}' http://127.0.0.1:8080/api/cloud/login | grep -iE '^(HTTP|retry-after)'; done
   Server-sent events, one by one:
     curl -N 'http://127.0.0.1:8080/api/events?count=5'
-  WebSocket, logins and events on a page, in a browser:
+  All of it and a WebSocket on a page, in a browser. Its service worker has the page when nobody answers any more:
     http://127.0.0.1:8080/
   Metrics, and whether the server is ready:
     curl -s http://127.0.0.1:9180/metrics | grep ^headwall_

@@ -37,7 +37,7 @@ pub enum InvalidArguments {
     NothingNamed,
     /// A name in `--only` that is neither.
     #[error(
-        "`{0}` is neither a row (64b, 64k, 1m, everything, file-1k, file-100k, file-10m, limit, limit-10k, limit-1m, storm, slow, websocket, tls) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
+        "`{0}` is neither a row (64b, 64k, 1m, everything, file-1k, file-100k, file-10m, file-tls-1k, file-tls-100k, file-tls-10m, file-gz, file-br, file-compress, limit, limit-10k, limit-1m, storm, slow, websocket, tls) nor a peer (headwall, pingora, nginx, haproxy, caddy, envoy, traefik)"
     )]
     NoSuchName(String),
 }
@@ -96,12 +96,12 @@ mod tests {
     #[test]
     fn names_select_rows_and_peers() {
         let rows = [
-            ("", 12, true, true, 7),
+            ("", 18, true, true, 7),
             ("--only websocket", 0, true, false, 7),
             ("--only tls", 0, false, true, 7),
             ("--only 64b,headwall,nginx", 1, false, false, 2),
-            ("--only file-1k,file-10m", 2, false, false, 7),
-            ("--only envoy", 12, true, true, 1),
+            ("--only file-1k,file-10m,file-tls-1k,file-gz,file-br,file-compress", 6, false, false, 7),
+            ("--only envoy", 18, true, true, 1),
         ];
         for (line, row_count, websocket, tls, peer_count) in rows {
             let arguments = parse(line).expect(line);

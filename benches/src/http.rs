@@ -1,16 +1,23 @@
-//! Plain HTTP: what a proxied request costs, for small and large answers, and with everything on; and what a file costs.
+//! Plain HTTP: what a proxied request costs, for small and large answers, and with everything on; and what a file costs,
+//! over TLS and compressed too.
+
+mod row;
 
 use std::io;
 use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::binaries::Binaries;
+use crate::load::Load;
 use crate::machine::Machine;
 use crate::origin::Origin;
 use crate::peer::{Peer, Running, Setup};
 use crate::report::{Budget, Table, say};
 use crate::rounds::Figure;
+use crate::tls::Credentials;
 use crate::wrk;
+
+pub use self::row::Row;
 
 /// Headwall with everything on may cost so many times what bare Pingora costs.
 const BUDGET: f64 = 1.10;
@@ -18,41 +25,14 @@ const BUDGET: f64 = 1.10;
 /// When the hypervisor gives away more than this share of the machine, a round says little.
 const TOO_MUCH_STOLEN: f64 = 0.01;
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Row {
-    /// 64 bytes.
-    Small,
-    /// 64 KiB.
-    Medium,
-    /// 1 MiB.
-    Large,
-    /// 64 bytes, with everything on.
-    Everything,
-    /// A file of 1 KiB.
-    SmallFile,
-    /// A file of 100 KiB.
-    MediumFile,
-    /// A file of 10 MiB.
-    LargeFile,
-    /// 64 bytes, behind a rate limit that lets them pass and has to know one key.
-    Limited,
-    /// Ten thousand keys.
-    LimitedByMany,
-    /// A million keys.
-    LimitedByMillion,
-    /// Everything is refused by a rate limit.
-    Storm,
-    /// One server of four is slow.
-    Slow,
-}
-
 /// A participant of a row, and what its turns gave.
 struct Entry {
     label: &'static str,
     running: Running,
     turns: Vec<Turn>,
     resident: u64,
+    /// Bytes of an answer's body, as it was when it was looked at.
+    body: usize,
 }
 
 /// One turn.
@@ -61,112 +41,6 @@ struct Turn {
     user: f64,
     system: f64,
     seen: wrk::Seen,
-}
-
-// === impl Row ===
-
-impl Row {
-    /// All of them, in order.
-    pub const ALL: [Self; 12] = [
-        Self::Small,
-        Self::Medium,
-        Self::Large,
-        Self::Everything,
-        Self::SmallFile,
-        Self::MediumFile,
-        Self::LargeFile,
-        Self::Limited,
-        Self::LimitedByMany,
-        Self::LimitedByMillion,
-        Self::Storm,
-        Self::Slow,
-    ];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Small => "64b",
-            Self::Medium => "64k",
-            Self::Large => "1m",
-            Self::Everything => "everything",
-            Self::SmallFile => "file-1k",
-            Self::MediumFile => "file-100k",
-            Self::LargeFile => "file-10m",
-            Self::Limited => "limit",
-            Self::LimitedByMany => "limit-10k",
-            Self::LimitedByMillion => "limit-1m",
-            Self::Storm => "storm",
-            Self::Slow => "slow",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Small => "64 B answers",
-            Self::Medium => "64 KiB answers",
-            Self::Large => "1 MiB answers",
-            Self::Everything => {
-                "64 B answers, everything on: routes, metrics, security headers, rate limit, JSON access log"
-            }
-            Self::SmallFile => "Files of 1 KiB",
-            Self::MediumFile => "Files of 100 KiB",
-            Self::LargeFile => "Files of 10 MiB",
-            Self::Limited => "64 B answers behind a rate limit that lets them pass, one key",
-            Self::LimitedByMany => "64 B answers behind a rate limit that lets them pass, 10,000 keys",
-            Self::LimitedByMillion => "64 B answers behind a rate limit that lets them pass, 1,000,000 keys",
-            Self::Slow => {
-                "64 B answers of four servers, the last of which takes 20 ms, by who has the fewest requests"
-            }
-            Self::Storm => "a storm of 429: a rate limit refuses everything, so everything counts as failed",
-        }
-    }
-
-    /// What wrk asks for, and how many keys its requests have.
-    fn load(self) -> (&'static str, Option<u32>) {
-        match self {
-            Self::Small | Self::Everything | Self::Slow => ("/64", None),
-            Self::Medium => ("/65536", None),
-            Self::Large => ("/1048576", None),
-            Self::Limited | Self::Storm => ("/64", Some(1)),
-            Self::LimitedByMany => ("/64", Some(10_000)),
-            Self::LimitedByMillion => ("/64", Some(1_000_000)),
-            Self::SmallFile => ("/1024", None),
-            Self::MediumFile => ("/102400", None),
-            Self::LargeFile => ("/10485760", None),
-        }
-    }
-
-    fn setup(self) -> Setup {
-        match self {
-            Self::Small | Self::Medium | Self::Large => Setup::Plain,
-            Self::Everything => Setup::Everything,
-            Self::SmallFile | Self::MediumFile | Self::LargeFile => Setup::Files,
-            Self::Limited | Self::LimitedByMany | Self::LimitedByMillion => Setup::Limited,
-            Self::Storm => Setup::Storm,
-            Self::Slow => Setup::Slow,
-        }
-    }
-
-    /// Whether there is an origin behind everybody.
-    fn is_forwarded(self) -> bool {
-        self.setup() != Setup::Files
-    }
-
-    fn is_limited(self) -> bool {
-        matches!(self.setup(), Setup::Limited | Setup::Storm)
-    }
-
-    fn takes(self, peer: Peer) -> bool {
-        match self.setup() {
-            Setup::Files => peer.serves_files(),
-            // The accounting is nginx's, so nginx is who to compare with.
-            Setup::Limited | Setup::Storm => matches!(peer, Peer::Headwall | Peer::Pingora | Peer::Nginx),
-            Setup::Slow => matches!(peer, Peer::Headwall | Peer::Nginx | Peer::Haproxy),
-            Setup::Plain | Setup::Everything | Setup::WebSocket | Setup::WebSocketTwoWorkers | Setup::Tls => {
-                true
-            }
-        }
-    }
 }
 
 /// Measures the rows and prints a table for each.
@@ -178,9 +52,10 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
     let mut budgets = Vec::new();
     for row in arguments.rows.iter().copied() {
         let origin = Origin::start(binaries, machine)?;
+        let load = row.load();
         let mut entries = Vec::new();
         let mut start = |label, peer, setup| -> io::Result<()> {
-            entries.push(Entry::start(label, peer, setup, binaries, machine, &origin)?);
+            entries.push(Entry::start(label, peer, setup, &load, binaries, machine, &origin)?);
             Ok(())
         };
         for peer in binaries.peers().filter(|peer| row.takes(*peer)) {
@@ -195,8 +70,11 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
         if row.is_forwarded() && binaries.peers().any(|peer| peer == Peer::Pingora && row.takes(peer)) {
             start("pingora again", Peer::Pingora, row.setup())?;
         }
-        let direct = take_turns(arguments, machine, row, &origin, &mut entries)?;
+        let direct = take_turns(arguments, machine, (row, &load), &origin, &mut entries)?;
         say(&format!("\n{}\n\n{}", row.title(), table(&entries, direct).text()))?;
+        if load.coding.is_some() {
+            tell_lengths(&entries)?;
+        }
         if row == Row::Everything {
             explain_deviations(&entries)?;
             budgets.extend(budget(&entries));
@@ -209,21 +87,21 @@ pub fn run(arguments: &Arguments, binaries: &Binaries, machine: &Machine) -> io:
 fn take_turns(
     arguments: &Arguments,
     machine: &Machine,
-    row: Row,
+    (row, load): (Row, &Load),
     origin: &Origin,
     entries: &mut [Entry],
 ) -> io::Result<Option<Figure>> {
     for entry in entries.iter() {
-        wrk::run(machine, entry.running.address, row.load(), Duration::from_secs(1))?;
+        wrk::run(machine, entry.running.address, load, Duration::from_secs(1))?;
     }
     let mut direct = Vec::new();
     for round in 1..=arguments.rounds {
         let (stolen, ticks) = machine.stolen()?;
         if row.is_forwarded() {
-            direct.push(wrk::run(machine, origin.address(), row.load(), Duration::from_secs(1))?.rate);
+            direct.push(wrk::run(machine, origin.address(), load, Duration::from_secs(1))?.rate);
         }
         for entry in entries.iter_mut() {
-            entry.turn(machine, row, arguments.round)?;
+            entry.turn(machine, load, arguments.round)?;
         }
         let (stolen, ticks) = (machine.stolen()?.0 - stolen, machine.stolen()?.1 - ticks);
         let share = stolen as f64 / ticks.max(1) as f64;
@@ -282,6 +160,12 @@ fn table(entries: &[Entry], direct: Option<Figure>) -> Table {
     table
 }
 
+/// How far each compresses; who sends less does more work for it, or has a better encoder.
+fn tell_lengths(entries: &[Entry]) -> io::Result<()> {
+    let lengths: Vec<_> = entries.iter().map(|entry| format!("{} {} B", entry.label, entry.body)).collect();
+    say(&format!("A body has: {}", lengths.join(", ")))
+}
+
 fn explain_deviations(entries: &[Entry]) -> io::Result<()> {
     say("What is not the same:")?;
     for entry in entries.iter().filter(|entry| entry.label == entry.running.peer.name()) {
@@ -309,18 +193,29 @@ impl Entry {
         label: &'static str,
         peer: Peer,
         setup: Setup,
+        load: &Load,
         binaries: &Binaries,
         machine: &Machine,
         origin: &Origin,
     ) -> io::Result<Self> {
-        let running = peer.start(setup, binaries, machine, origin.address())?;
-        Ok(Self { label, running, turns: Vec::new(), resident: 0 })
+        let credentials = setup.speaks_tls().then(Credentials::p256);
+        let running = peer.start(setup, credentials.as_ref(), binaries, machine, origin.address())?;
+        let looked = load.look(running.address, credentials.as_ref());
+        let body = looked.map_err(|error| io::Error::other(format!("{label}: {error}")))?;
+        Ok(Self { label, running, turns: Vec::new(), resident: 0, body })
     }
 
-    fn turn(&mut self, machine: &Machine, row: Row, duration: Duration) -> io::Result<()> {
+    fn turn(&mut self, machine: &Machine, load: &Load, duration: Duration) -> io::Result<()> {
         let before = self.running.process.cpu_time()?;
-        let seen = wrk::run(machine, self.running.address, row.load(), duration)?;
+        let seen = wrk::run(machine, self.running.address, load, duration)?;
         let cpu = self.running.process.cpu_time()? - before;
+        if load.length.is_some() && !seen.has_read(self.body) {
+            let all = format!("{} answers of {} bytes each", seen.requests, self.body);
+            return Err(io::Error::other(format!(
+                "{}: {all}, but only {} bytes came",
+                self.label, seen.bytes
+            )));
+        }
         let each = |time: u64| time as f64 / seen.requests.max(1) as f64;
         self.turns.push(Turn { user: each(cpu.user), system: each(cpu.system), seen });
         self.resident = self.running.process.resident()?;

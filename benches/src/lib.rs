@@ -9,12 +9,13 @@
 //! * [`machine`]: CPUs, and who runs where;
 //! * [`process`]: a child process, its CPU time and its memory;
 //! * [`peer`]: the proxies and their configs; [`origin`]: what stands behind them; [`binaries`]: where they come from;
-//! * [`wrk`]: HTTP load; [`rounds`]: turns, medians and spread; [`report`]: the tables;
+//! * [`tree`]: the files that are served; [`load`]: what is asked for; [`wrk`]: HTTP load; [`rounds`]: turns, medians and spread; [`report`]: the tables;
 //! * [`http`], [`websocket`] and [`tls`]: what is run.
 
 pub mod arguments;
 pub mod binaries;
 pub mod http;
+pub mod load;
 pub mod machine;
 pub mod origin;
 pub mod peer;
@@ -22,5 +23,6 @@ pub mod process;
 pub mod report;
 pub mod rounds;
 pub mod tls;
+pub mod tree;
 pub mod websocket;
 pub mod wrk;

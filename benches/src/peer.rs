@@ -14,6 +14,7 @@ use crate::binaries::Binaries;
 use crate::machine::{Machine, Place};
 use crate::process::Process;
 use crate::tls::Credentials;
+use crate::tree;
 
 /// A proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +56,13 @@ pub enum Setup {
     Tls,
     /// Serve files, and forward nothing.
     Files,
+    /// As [`Setup::Files`], over TLS.
+    FilesTls,
+    /// As [`Setup::Files`], compressed beforehand where the client takes that.
+    Precompressed,
+    /// As [`Setup::Files`], compressed with gzip at level 5 while they are sent.
+    Compressed,
 }
-
-/// The sizes of the files that [`Setup::Files`] serves. Each is the name too; the first is asked for at the start.
-const FILES: [usize; 4] = [64, 1 << 10, 100 << 10, 10 << 20];
 
 /// A proxy that is up.
 #[derive(Debug)]
@@ -71,6 +75,20 @@ pub struct Running {
     pub process: Process,
     /// Its config, its logs.
     dir: TempDir,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// Whether files are served. Nothing is forwarded then.
+    pub fn serves_files(self) -> bool {
+        matches!(self, Self::Files | Self::FilesTls | Self::Precompressed | Self::Compressed)
+    }
+
+    /// Whether a certificate is needed.
+    pub fn speaks_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::FilesTls)
+    }
 }
 
 // === impl Peer ===
@@ -126,7 +144,10 @@ impl Peer {
 
     /// Its config files, the first of which is the one on its command line; none when it needs none.
     fn configs(self, setup: Setup) -> io::Result<&'static [(&'static str, &'static str)]> {
-        use Setup::{Everything, Files, Limited, Plain, Slow, Storm, Tls, WebSocket, WebSocketTwoWorkers};
+        use Setup::{
+            Compressed, Everything, Files, FilesTls, Limited, Plain, Precompressed, Slow, Storm, Tls,
+            WebSocket, WebSocketTwoWorkers,
+        };
         /// `name in benches/peers`, with its text.
         macro_rules! files {
             ($($name:literal),+) => { &[$(($name, include_str!(concat!("../peers/", $name)))),+] };
@@ -148,9 +169,18 @@ impl Peer {
             (Self::Nginx, Slow) => files!["nginx-slow.conf"],
             (Self::Nginx, WebSocket) => files!["nginx-websocket.conf"],
             (Self::Nginx, Tls) => files!["nginx-tls.conf"],
-            (Self::Headwall, Files) => files!["headwall-files.yaml"],
+            // What was compressed beforehand is looked for unless the config says otherwise.
+            (Self::Headwall, Files | Precompressed) => files!["headwall-files.yaml"],
+            (Self::Headwall, FilesTls) => files!["headwall-files-tls.yaml"],
+            (Self::Headwall, Compressed) => files!["headwall-compressed.yaml"],
             (Self::Nginx, Files) => files!["nginx-files.conf"],
+            (Self::Nginx, FilesTls) => files!["nginx-files-tls.conf"],
+            (Self::Nginx, Precompressed) => files!["nginx-precompressed.conf"],
+            (Self::Nginx, Compressed) => files!["nginx-compressed.conf"],
             (Self::Caddy, Files) => files!["Caddyfile-files"],
+            (Self::Caddy, FilesTls) => files!["Caddyfile-files-tls"],
+            (Self::Caddy, Precompressed) => files!["Caddyfile-precompressed"],
+            (Self::Caddy, Compressed) => files!["Caddyfile-compressed"],
             (Self::Haproxy, Plain) => files!["haproxy.cfg"],
             (Self::Haproxy, Everything) => files!["haproxy-everything.cfg"],
             (Self::Haproxy, Slow) => files!["haproxy-slow.cfg"],
@@ -163,43 +193,22 @@ impl Peer {
             (Self::Traefik, Everything) => {
                 files!["traefik-everything.yaml", "traefik-routes-everything.yaml"]
             }
-            (_, Limited | Storm | Slow | WebSocket | WebSocketTwoWorkers | Tls | Files) => {
+            (
+                _,
+                Limited | Storm | Slow | WebSocket | WebSocketTwoWorkers | Tls | Files | FilesTls
+                | Precompressed | Compressed,
+            ) => {
                 return Err(io::Error::other(format!("{} has no config for {setup:?} here", self.name())));
             }
         })
     }
 
-    /// Starts it and waits until it forwards.
+    /// Starts it and waits until it answers. `credentials` are for those setups that speak TLS.
     ///
     /// # Errors
     ///
-    /// When it does not; with what it said.
+    /// When it does not answer; with what it said.
     pub fn start(
-        self,
-        setup: Setup,
-        binaries: &Binaries,
-        machine: &Machine,
-        origin: SocketAddr,
-    ) -> io::Result<Running> {
-        self.launch(setup, None, binaries, machine, origin)
-    }
-
-    /// Starts it with [`Setup::Tls`] and waits until it forwards.
-    ///
-    /// # Errors
-    ///
-    /// When it does not; with what it said.
-    pub fn start_tls(
-        self,
-        credentials: &Credentials,
-        binaries: &Binaries,
-        machine: &Machine,
-        origin: SocketAddr,
-    ) -> io::Result<Running> {
-        self.launch(Setup::Tls, Some(credentials), binaries, machine, origin)
-    }
-
-    fn launch(
         self,
         setup: Setup,
         credentials: Option<&Credentials>,
@@ -223,11 +232,8 @@ impl Peer {
         if let Some(credentials) = credentials {
             credentials.write(dir.path())?;
         }
-        if setup == Setup::Files {
-            fs::create_dir(dir.path().join("files"))?;
-            for size in FILES {
-                fs::write(dir.path().join("files").join(size.to_string()), vec![b'x'; size])?;
-            }
+        if setup.serves_files() {
+            tree::write(&dir.path().join("files"))?;
         }
         let configs = self.configs(setup)?;
         for (name, text) in configs {
@@ -296,9 +302,13 @@ mod tests {
             }
         }
         for peer in Peer::ALL.into_iter().filter(|peer| peer.serves_files()) {
-            let (_, text) = peer.configs(Setup::Files).unwrap()[0];
-            for name in ["@LISTEN", "@DIR@/files"] {
-                assert!(text.contains(name), "{} with files: {name}", peer.name());
+            for setup in [Setup::Files, Setup::FilesTls, Setup::Precompressed, Setup::Compressed] {
+                let (_, text) = peer.configs(setup).unwrap()[0];
+                let names =
+                    ["@LISTEN", "@DIR@/files", if setup.speaks_tls() { "@DIR@/privkey.pem" } else { "" }];
+                for name in names {
+                    assert!(text.contains(name), "{} {setup:?}: {name}", peer.name());
+                }
             }
         }
         for (peer, setup) in [Peer::Headwall, Peer::Nginx]

@@ -3,6 +3,7 @@
 mod beside_nginx;
 mod browser;
 mod changes;
+pub(crate) mod demo;
 mod serving;
 mod settings;
 mod spa;

@@ -4,8 +4,10 @@
 //! compare [--quick] [--as-built] [--only NAME,..]
 //! ```
 //!
-//! `--quick` measures 3 rounds of 2 seconds instead of 5 of 10. `--as-built` takes the programs in `target/release` as they are. `NAME` is a row (`64b`, `64k`, `1m`, `everything`,
-//! `file-1k`, `file-100k`, `file-10m`, `limit`, `limit-10k`, `limit-1m`, `storm`, `slow`, `websocket`, `tls`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
+//! `--quick` measures 3 rounds of 2 seconds instead of 5 of 10. `--as-built` takes the programs in `target/release` as they
+//! are. `NAME` is a row (`64b`, `64k`, `1m`, `everything`, `file-1k`, `file-100k`, `file-10m`, `file-tls-1k`,
+//! `file-tls-100k`, `file-tls-10m`, `file-gz`, `file-br`, `file-compress`, `limit`, `limit-10k`, `limit-1m`, `storm`, `slow`,
+//! `websocket`, `tls`) or a peer (`headwall`, `pingora`, `nginx`, `haproxy`, `caddy`, `envoy`, `traefik`).
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

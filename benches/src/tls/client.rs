@@ -104,7 +104,10 @@ pub(super) async fn shake_hands(address: SocketAddr, config: &Arc<ClientConfig>)
     shaken.await?
 }
 
-async fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     TlsConnector::from(Arc::clone(config)).connect(server_name()?, stream).await

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use headwall_testkit::{Authority, Identity};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
+use tokio_rustls::client::TlsStream;
 
 use super::HOST;
 use super::client::{self, Offer, Protocol};
@@ -22,7 +23,7 @@ pub struct Credentials {
 
 impl Credentials {
     /// With a key on P-256.
-    pub(super) fn p256() -> Self {
+    pub(crate) fn p256() -> Self {
         let authority = Authority::new();
         let identity = authority.certificate(&[HOST]).through_intermediate().issue();
         Self { authority, identity }
@@ -55,6 +56,15 @@ impl Credentials {
         let mut both =
             options.write(true).create(true).truncate(true).mode(0o600).open(dir.join("both.pem"))?;
         both.write_all(self.identity.pem().as_bytes())
+    }
+
+    /// Connects over TLS, with nothing but HTTP/1.1 on offer.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection, or somebody else at its end.
+    pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+        client::connect(address, &client::config(self, Offer::Full, Protocol::Http1)?).await
     }
 
     /// Whether `GET path` at `address` is answered with 200.

@@ -15,7 +15,7 @@ use crate::arguments::Arguments;
 use crate::binaries::Binaries;
 use crate::machine::Machine;
 use crate::origin::Origin;
-use crate::peer::Running;
+use crate::peer::{Running, Setup};
 use crate::report::{Table, say};
 use crate::rounds::Figure;
 
@@ -59,7 +59,7 @@ pub(super) fn run(
     let credentials = handshake.credentials();
     let (mut entries, mut unable) = (Vec::new(), Vec::new());
     for peer in peers(binaries) {
-        let running = peer.start_tls(&credentials, binaries, machine, origin.address())?;
+        let running = peer.start(Setup::Tls, Some(&credentials), binaries, machine, origin.address())?;
         let client = |_| config(&credentials, handshake.offer(), Protocol::Http1);
         let clients = (0..AT_A_TIME).map(client).collect::<io::Result<Vec<_>>>()?;
         // The first of each client brings its ticket, and shows whether the peer can do it at all.

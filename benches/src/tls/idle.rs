@@ -11,7 +11,7 @@ use super::{Credentials, peers};
 use crate::binaries::Binaries;
 use crate::machine::Machine;
 use crate::origin::Origin;
-use crate::peer::Running;
+use crate::peer::{Running, Setup};
 use crate::report::{Table, say};
 
 /// How many are open and idle.
@@ -35,7 +35,7 @@ pub(super) fn run(
     for peer in peers(binaries) {
         let mut cells = vec![peer.name().to_owned()];
         for protocol in Protocol::ALL {
-            let running = peer.start_tls(&credentials, binaries, machine, origin.address())?;
+            let running = peer.start(Setup::Tls, Some(&credentials), binaries, machine, origin.address())?;
             let held = runtime.block_on(held(&running, &credentials, protocol))?;
             cells.push(format!("{held:.2}"));
         }

@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::binaries::Binaries;
 use crate::machine::Machine;
 use crate::origin::Origin;
-use crate::peer::Running;
+use crate::peer::{Running, Setup};
 use crate::report::{Table, say};
 use crate::rounds::Figure;
 
@@ -37,7 +37,7 @@ pub(super) fn run(
     let (connections, streams) = shape(protocol);
     let mut entries = Vec::new();
     for peer in peers(binaries) {
-        let running = peer.start_tls(&credentials, binaries, machine, origin.address())?;
+        let running = peer.start(Setup::Tls, Some(&credentials), binaries, machine, origin.address())?;
         let opened = runtime.block_on(async {
             let mut opened = Vec::new();
             for _ in 0..connections {

@@ -41,7 +41,7 @@ pub(super) fn run(
 ) -> io::Result<Vec<Budget>> {
     let mut entries = Vec::new();
     for peer in binaries.peers().filter(|peer| matches!(peer, Peer::Headwall | Peer::Nginx)) {
-        let running = peer.start(Setup::WebSocket, binaries, machine, origin.address())?;
+        let running = peer.start(Setup::WebSocket, None, binaries, machine, origin.address())?;
         runtime.block_on(echoes(&running, Duration::from_millis(500)))?;
         entries.push(Entry { running, costs: Vec::new(), rates: Vec::new() });
     }

@@ -48,7 +48,8 @@ pub(super) fn run(
     if !binaries.peers().any(|peer| peer == Peer::Headwall) {
         return Ok(Vec::new());
     }
-    let running = Peer::Headwall.start(Setup::WebSocketTwoWorkers, binaries, machine, origin.address())?;
+    let running =
+        Peer::Headwall.start(Setup::WebSocketTwoWorkers, None, binaries, machine, origin.address())?;
     let mut table = Table::new(&["", "at a time", "kept", "dropped", "refused", "too late", "handshakes/s"]);
     let mut lost = 0;
     let ways = [

@@ -38,7 +38,7 @@ pub(super) fn run(
     let mut table = Table::new(&["", "KB per idle tunnel"]);
     let mut budgets = Vec::new();
     for peer in binaries.peers().filter(|peer| matches!(peer, Peer::Headwall | Peer::Nginx)) {
-        let running = peer.start(Setup::WebSocket, binaries, machine, origin.address())?;
+        let running = peer.start(Setup::WebSocket, None, binaries, machine, origin.address())?;
         let held = runtime.block_on(held(&running))?;
         table.row([peer.name().to_owned(), format!("{held:.2}")]);
         if peer == Peer::Headwall {

@@ -1,4 +1,5 @@
-//! The app behind `headwall demo`: one page and the few endpoints that make a reverse proxy visible.
+//! The app behind `headwall demo`: the few endpoints that make a reverse proxy visible. Their page is `conf/demo`, which
+//! Headwall serves itself.
 //!
 //! Someone who tries Headwall for the first time has no app at hand that shows what it does. This one answers API calls
 //! with what it saw of the forwarded request, refuses wrong logins so that a rate limit has something to protect, streams
@@ -6,7 +7,6 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /` | the page |
 //! | `GET /api/hello` | `{message, time, headers}`, see [`api::hello`] |
 //! | `GET /api/health` | `{"status":"ok"}` |
 //! | `POST /api/cloud/login` | 200 for the password `correct horse`, else 401 |
@@ -42,8 +42,6 @@ use self::stop::Stop;
 
 /// How long a client that does not read may hold up the end.
 const GRACE: Duration = Duration::from_secs(5);
-
-const PAGE: &str = include_str!("demo/page.html");
 
 /// Serves the demo app until `stop` is done. Then it accepts no more, ends its streams and WebSockets, finishes what else
 /// is under way, and returns when that is done or after five seconds.
@@ -98,7 +96,6 @@ async fn answer(request: Request<Incoming>, stop: Stop) -> Response<Body> {
     let get = matches!(*request.method(), Method::GET | Method::HEAD);
     let post = request.method() == Method::POST;
     match request.uri().path() {
-        "/" if get => reply::new(StatusCode::OK, "text/html; charset=utf-8", PAGE),
         "/api/hello" if get => api::hello(request.headers()),
         "/api/health" if get => api::health(),
         "/api/cloud/login" if post => api::login(request.into_body()).await,

@@ -12,15 +12,11 @@ use serde_json::{Value, json};
 /// What the demo sends.
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-pub(super) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(whole(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
 pub(super) fn json(status: StatusCode, body: &Value) -> Response<Body> {
-    new(status, "application/json", body.to_string())
+    let mut response = Response::new(whole(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// `{"error": "…"}`, as the apps that Headwall fronts answer.
