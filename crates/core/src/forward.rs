@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -90,6 +90,14 @@ fn certify(headers: &mut HeaderMap, cx: &Context) {
         headers.insert(&CLIENT_CERT, texts.certificate.clone());
         headers.insert(&X_CLIENT_CERT_SUBJECT, texts.subject.clone());
         headers.insert(&X_CLIENT_CERT_FINGERPRINT, texts.fingerprint.clone());
+    }
+}
+
+/// Drops from a request of ours what a client has said to this hop alone, and how its body was framed.
+pub(crate) fn begin_hop(headers: &mut HeaderMap) {
+    let ours = [&CONNECTION, &CONTENT_LENGTH, &EXPECT, &TE, &TRAILER, &TRANSFER_ENCODING, &UPGRADE];
+    for name in ours.into_iter().chain([&KEEP_ALIVE, &PROXY_CONNECTION]) {
+        headers.remove(name);
     }
 }
 

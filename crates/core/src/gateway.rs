@@ -29,7 +29,7 @@ mod framing;
 mod pages;
 pub(crate) mod pieces;
 mod refuse;
-mod retry;
+pub(crate) mod retry;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -48,6 +48,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
 
+use self::retry::Sent;
 use crate::access_log::AccessLog;
 use crate::client::TrustedProxies;
 use crate::front::Rules;
@@ -242,7 +243,8 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
         let has_body = !session.is_body_empty();
-        retry::connected(session, &mut exchange.cx, peer, reused, digest)?;
+        retry::connected(&Sent::Through(session), &mut exchange.cx, peer, reused, digest)?;
+        deadline::watch(&mut exchange.cx);
         exchange::asking(&mut exchange.cx, has_body);
         Ok(())
     }
@@ -278,8 +280,13 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        retry::answered(session, &mut exchange.cx, header.status, &header.headers)?;
-        pages::replace(session, &mut exchange.cx, header)
+        let cx = &mut exchange.cx;
+        if retry::is_followed(header.status, &mut cx.attempts.informational)? {
+            return Ok(());
+        }
+        exchange::answered(cx, header.status);
+        retry::answered(&Sent::Through(session), cx, header.status, &header.headers)?;
+        pages::replace(session, cx, header)
     }
 
     async fn response_filter(
@@ -328,7 +335,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
         reused: bool,
     ) -> Box<PingoraError> {
-        retry::interrupted(session, &mut exchange.cx, error, reused)
+        retry::interrupted(&Sent::Through(session), &mut exchange.cx, error, reused)
     }
 
     async fn fail_to_proxy(
