@@ -21,7 +21,7 @@ step() {
 
 packages() {
   scripts/need.sh cc=build-essential make=build-essential cmake=cmake curl=curl &&
-    scripts/need.sh --optional nginx=nginx node=nodejs pebble=pebble redis-server=redis-server shellcheck=shellcheck openssl=openssl h2load=nghttp2-client \
+    scripts/need.sh --optional nginx=nginx caddy=caddy node=nodejs pebble=pebble redis-server=redis-server shellcheck=shellcheck openssl=openssl h2load=nghttp2-client \
       slowhttptest=slowhttptest testssl=testssl.sh chromium=chromium certutil=libnss3-tools
 }
 

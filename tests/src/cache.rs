@@ -1,6 +1,7 @@
 //! The `cache` filter: the rules of RFC 9111, whose answers are given to whom, what happens when many ask or the upstream
 //! fails, and what an operator can do about it.
 
+mod attempts;
 mod bodies;
 mod collapsing;
 mod misses;

@@ -8,6 +8,7 @@ mod keepalive;
 mod limits;
 mod nonsense;
 mod origin;
+mod race;
 mod repeating;
 
 use futures_util::future::join_all;

@@ -33,6 +33,7 @@ mod websocket;
 
 // What an operator sees.
 mod admin;
+mod caddy;
 mod chromium;
 mod command_line;
 mod deployments;

@@ -107,6 +107,11 @@ impl Connection {
         Self { multiplexed: true, phase: AtomicU8::new(Phase::Multiplexed as u8), ..self }
     }
 
+    /// What is known of it by those who are not on it, and must not end what is.
+    pub(crate) fn aside(&self) -> Option<Arc<Self>> {
+        self.tls.clone().map(|tls| Arc::new(Self::new(self.peer).with_tls(tls)))
+    }
+
     /// The address of ours that the client has connected to, where it is known.
     pub fn local(&self) -> Option<SocketAddr> {
         self.local
@@ -238,6 +243,19 @@ mod tests {
         assert!(wait >= Duration::from_millis(4999), "{wait:?}");
         connection.never_give_up();
         assert_eq!(connection.deadline(), None);
+    }
+
+    #[test]
+    fn who_is_aside_cannot_end_what_is_on_a_connection() {
+        let plain = Connection::new("192.0.2.1:4711".parse().unwrap());
+        assert!(plain.aside().is_none(), "there is nothing to know");
+        let tls = Tls::new("TLSv1.3", "TLS_AES_128_GCM_SHA256");
+        let connection = Connection::new("192.0.2.1:4711".parse().unwrap()).with_tls(tls);
+        connection.give_up_at(Instant::now() + Duration::from_secs(5));
+        let aside = connection.aside().unwrap();
+        aside.mend();
+        assert!(aside.tls().is_some());
+        assert!(connection.deadline().is_some(), "it is still to be given up");
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Context {
         (aside.peer, aside.peer_text, aside.peer_trusted) =
             (self.peer, self.peer_text.clone(), self.peer_trusted);
         (aside.client, aside.client_text) = (self.client, self.client_text.clone());
-        (aside.secure, aside.connection) = (self.secure, self.connection.clone());
+        (aside.secure, aside.connection) = (self.secure, self.connection.as_ref().and_then(|it| it.aside()));
         (aside.request_id, aside.host) = (self.request_id.clone(), self.host.clone());
         (aside.line, aside.wants_forwarded) = (self.line.clone(), self.wants_forwarded);
         aside.let_go_of_the_head();

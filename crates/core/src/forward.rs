@@ -8,7 +8,9 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -95,6 +97,15 @@ pub(crate) fn welcome_trailers(headers: &mut HeaderMap) {
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// Drops from a request of ours what a client has said to this hop alone, and how its body was framed.
+pub(crate) fn begin_hop(headers: &mut HeaderMap) {
+    remove_all(
+        headers,
+        &[&CONNECTION, &CONTENT_LENGTH, &EXPECT, &TE, &TRAILER, &TRANSFER_ENCODING, &UPGRADE],
+    );
+    remove_all(headers, &[&KEEP_ALIVE, &PROXY_CONNECTION]);
 }
 
 /// Drops from a response what its server said to this hop alone. What frames the body stays for Pingora to read.

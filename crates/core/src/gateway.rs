@@ -29,7 +29,7 @@ mod framing;
 mod pages;
 pub(crate) mod pieces;
 mod refuse;
-mod retry;
+pub(crate) mod retry;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -49,6 +49,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
 
+use self::retry::Sent;
 use crate::access_log::AccessLog;
 use crate::client::TrustedProxies;
 use crate::front::Rules;
@@ -243,7 +244,8 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
         let (now, has_body) = (Instant::now(), !session.is_body_empty());
-        retry::connected(session, &mut exchange.cx, peer, reused, digest, now)?;
+        retry::connected(&Sent::Through(session), &mut exchange.cx, peer, reused, digest, now)?;
+        deadline::watch(&mut exchange.cx);
         exchange::asking(&mut exchange.cx, has_body, now);
         Ok(())
     }
@@ -284,8 +286,14 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         header: &mut ResponseHeader,
         exchange: &mut Exchange<S>,
     ) -> Result<()> {
-        retry::answered(session, &mut exchange.cx, header.status, &header.headers)?;
-        pages::replace(session, &mut exchange.cx, header)
+        let cx = &mut exchange.cx;
+        if retry::is_followed(header.status, &mut cx.attempts.informational)? {
+            return Ok(());
+        }
+        let now = Instant::now();
+        exchange::answered(cx, header.status, now);
+        retry::answered(&Sent::Through(session), cx, header.status, &header.headers, now)?;
+        pages::replace(session, cx, header)
     }
 
     async fn response_filter(
@@ -331,7 +339,7 @@ impl<S: Service> ProxyHttp for Gateway<S> {
         exchange: &mut Exchange<S>,
         reused: bool,
     ) -> Box<PingoraError> {
-        retry::interrupted(session, &mut exchange.cx, error, reused)
+        retry::interrupted(&Sent::Through(session), &mut exchange.cx, error, reused)
     }
 
     async fn fail_to_proxy(

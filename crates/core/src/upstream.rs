@@ -6,6 +6,7 @@
 
 mod announce;
 mod budget;
+mod call;
 mod dial;
 mod fetch;
 mod inquiry;

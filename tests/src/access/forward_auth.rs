@@ -151,3 +151,29 @@ async fn a_server_that_does_not_answer_in_time_lets_nobody_in() {
     gateway.client().get("/").send().await.assert_status(503);
     assert_eq!(app.hits(), 0);
 }
+
+#[tokio::test]
+async fn a_server_that_speaks_http2_is_asked_in_it() {
+    let auth = verifying().http2().start().await;
+    let app = Origin::fixed("hello").await;
+    let gateway = Gateway::start(&format!(
+        "
+        sites:
+          - routes:
+              - filters: [{{ forward_auth: {{ to: {{ upstream: auth, path: /verify }}, {SETTINGS} }} }}]
+                api: {{ upstream: app }}
+        upstreams:
+          app: {{ servers: [\"{}\"] }}
+          auth: {{ servers: [\"{}\"], protocol: http2 }}
+        ",
+        app.address(),
+        auth.address()
+    ))
+    .await;
+    for _ in 0..2 {
+        gateway.client().get("/").header("x-ticket", "good").send().await.assert_status(200);
+    }
+    gateway.client().get("/").header("x-ticket", "none").send().await.assert_status(403);
+    assert_eq!((auth.hits(), auth.connections(), app.hits()), (3, 1, 2));
+    assert_eq!(auth.requests()[0].version, http::Version::HTTP_2);
+}

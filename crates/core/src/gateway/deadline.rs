@@ -64,7 +64,7 @@ pub(super) fn left(cx: &Context) -> Option<Duration> {
 }
 
 /// When the running attempt has to be answered.
-fn due(cx: &Context) -> Option<Instant> {
+pub(crate) fn due(cx: &Context) -> Option<Instant> {
     let limit = cx.forward.as_deref().and_then(of_attempt);
     let since = cx.attempts.running.as_ref().map(|running| running.since);
     let attempt = limit.and_then(|limit| since?.checked_add(limit));

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::{deadline, fallback, framing, retry};
 use crate::context::{Next, Running};
 use crate::error::{Failure, cause_of};
-use crate::head::ResponseHead;
+use crate::head::{RequestHead, ResponseHead};
 use crate::service::Forward;
 use crate::upstream::Target;
 use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
@@ -34,13 +34,19 @@ pub(super) async fn begin(
     if req.headers.contains_key(UPGRADE) {
         req.remove_header(&UPGRADE);
     }
-    deadline::set(cx, &forward, &req.headers);
-    forward.upstream.budget().request(cx.started());
-    cx.forward = Some(forward);
+    aim(cx, forward, &req.headers);
     if cx.entered.iter().any(|route| route.has(Phases::WHOLE_REQUEST_BODY)) {
         Box::pin(read_ahead(session, cx, body_timeout)).await?;
     }
     Ok(())
+}
+
+/// This is where the request goes from now on. What was tried elsewhere before does not count.
+pub(crate) fn aim(cx: &mut Context, forward: Arc<Forward>, headers: &HeaderMap) {
+    deadline::set(cx, &forward, headers);
+    forward.upstream.budget().request(cx.started());
+    cx.forward = Some(forward);
+    cx.attempts.before = cx.attempts.made;
 }
 
 /// Reads the request's body into the buffer that Pingora keeps for a second attempt, and shows it to the filters.
@@ -91,9 +97,25 @@ async fn show_whole(cx: &mut Context, mut body: Bytes) -> Result<Option<Bytes>> 
     Ok(Some(body).filter(|body| !body.is_empty()))
 }
 
-/// Picks the server for the next attempt.
+/// Picks the server for the next attempt to pass a client's request on.
 pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
     (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
+    let session = &*session;
+    next_server(session.req_header(), cx, |target, cx| {
+        if target.announces() {
+            let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
+            target.announce(cx.client_socket(), destination);
+        }
+    })
+    .await
+}
+
+/// Picks the server for the next attempt, which is begun. `introduce` has it told who is speaking.
+pub(crate) async fn next_server(
+    req: &RequestHead,
+    cx: &mut Context,
+    introduce: impl FnOnce(&mut Target, &Context),
+) -> Result<Box<HttpPeer>> {
     if let Next::Same(peer) = &mut cx.attempts.next {
         let peer = peer.clone();
         cx.attempts.next = Next::Any;
@@ -102,7 +124,7 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     cx.attempts.made += 1;
     (cx.attempts.upstream_status, cx.attempts.first_byte, cx.attempts.late) = (None, None, None);
     cx.attempts.informational = 0;
-    let (forward, mut target) = choose(session, cx).await?;
+    let (forward, mut target) = choose(req, cx).await?;
     if cx.attempts.made > 1 {
         retry::pause(cx, &forward, &target.server).await;
         cx.attempts.next = Next::Any;
@@ -112,10 +134,7 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
     }
     let (attempt, total) = (deadline::of_attempt(&forward), deadline::left(cx));
     target.limit(&forward.timeouts, attempt, total);
-    if target.announces() {
-        let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
-        target.announce(cx.client_socket(), destination);
-    }
+    introduce(&mut target, cx);
     let Target { http, server, lease, cookie, .. } = target;
     cx.attempts.tried.push(server.clone());
     cx.attempts.running =
@@ -124,13 +143,13 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
 }
 
 /// Has the upstream pick a server, or its fallback if there is none.
-async fn choose(session: &Session, cx: &mut Context) -> Result<(Arc<Forward>, Target)> {
+async fn choose(req: &RequestHead, cx: &mut Context) -> Result<(Arc<Forward>, Target)> {
     loop {
         let Some(forward) = cx.forward.clone() else {
             return Err(decided(cx, Error::Exchange(Failure::Internal)));
         };
         let upstream = forward.upstream.name();
-        let error = match forward.upstream.inner().peer(session.req_header(), cx).await {
+        let error = match forward.upstream.inner().peer(req, cx).await {
             Ok(peer) => return Ok((forward, peer.into_target())),
             Err(Unavailable::Refused(reply)) => return Err(decided_on(cx, *reply)),
             Err(Unavailable::NoHealthyServer { retry_after }) => {

@@ -200,7 +200,7 @@ async fn drain(session: &mut Session) {
 }
 
 /// What Pingora's error means, given what the stream has done on our behalf.
-pub(super) fn failure(cx: &Context, error: &PingoraError) -> Failure {
+pub(crate) fn failure(cx: &Context, error: &PingoraError) -> Failure {
     if let Some(late) = cx.attempts.late {
         return late;
     }

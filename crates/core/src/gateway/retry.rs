@@ -42,10 +42,36 @@ const STALE: u8 = 3;
 /// So many informational answers may come before the real one. HTTP knows three that make sense.
 const INFORMATIONAL: u8 = 16;
 
+/// A request that may have to be sent a further time.
+pub(crate) enum Sent<'a> {
+    /// A client's, which Pingora passes on.
+    Through(&'a Session),
+    /// One of ours, with a body that is there.
+    Whole(&'a RequestHead),
+}
+
+// === impl Sent ===
+
+impl Sent<'_> {
+    fn head(&self) -> &RequestHead {
+        match self {
+            Self::Through(session) => session.req_header(),
+            Self::Whole(head) => head,
+        }
+    }
+
+    /// Whether all of it is still there as it came.
+    fn is_whole(&self, cx: &Context) -> bool {
+        let Self::Through(session) = self else { return true };
+        let was_judged = cx.whole_body.is_none() && cx.entered.iter().any(Route::judges_requests);
+        !was_judged && !session.as_ref().retry_buffer_truncated()
+    }
+}
+
 /// The attempt has been given a connection. One that has rested too long is not used: the server may close it at any
 /// moment. A request that cannot be repeated takes only what has rested half as long as others may.
-pub(super) fn connected(
-    session: &Session,
+pub(crate) fn connected(
+    sent: &Sent<'_>,
     cx: &mut Context,
     peer: &HttpPeer,
     reused: bool,
@@ -56,7 +82,7 @@ pub(super) fn connected(
     // Where HTTP/2 is spoken, or may be, the connection is not this request's alone.
     let is_own = peer.options.alpn == ALPN::H1;
     let Some(wire) = digest.filter(|_| is_own).and_then(Wire::of) else { return Ok(()) };
-    let may_be_repeated = may_be_repeated(session.req_header(), cx);
+    let may_be_repeated = may_be_repeated(sent.head(), cx);
     if reused {
         let longest = peer.options.idle_timeout.unwrap_or(Duration::MAX);
         if wire.is_stale(if may_be_repeated { longest } else { longest / 2 }, now) {
@@ -71,7 +97,6 @@ pub(super) fn connected(
     if let Some(running) = &mut cx.attempts.running {
         running.wire = Some(wire);
     }
-    deadline::watch(cx);
     Ok(())
 }
 
@@ -97,24 +122,28 @@ pub(super) async fn pause(cx: &Context, forward: &Forward, server: &str) {
     tokio::time::sleep(deadline::left(cx).map_or(wait, |left| wait.min(left))).await;
 }
 
-/// The head of an answer is there. An `Err` ends the attempt: for another one, or because it is no answer.
-pub(super) fn answered(
-    session: &Session,
+/// Whether another head follows this one, of which so many have come before. Somewhere there has to be an end to that.
+pub(crate) fn is_followed(status: StatusCode, before: &mut u8) -> Result<bool> {
+    if !status.is_informational() {
+        return Ok(false);
+    }
+    *before += 1;
+    // Upgrades do not come this way, so nobody has asked for another protocol.
+    if status == StatusCode::SWITCHING_PROTOCOLS || *before > INFORMATIONAL {
+        let error = PingoraError::explain(ErrorType::InvalidHTTPHeader, "an answer without an end");
+        return Err(error.into_up());
+    }
+    Ok(true)
+}
+
+/// The head of an answer is there. An `Err` ends the attempt for another one.
+pub(crate) fn answered(
+    sent: &Sent<'_>,
     cx: &mut Context,
     status: StatusCode,
     headers: &HeaderMap,
+    now: Instant,
 ) -> Result<()> {
-    if status.is_informational() {
-        cx.attempts.informational += 1;
-        // Upgrades do not come this way, so nobody has asked for another protocol.
-        if status == StatusCode::SWITCHING_PROTOCOLS || cx.attempts.informational > INFORMATIONAL {
-            let error = PingoraError::explain(ErrorType::InvalidHTTPHeader, "an answer without an end");
-            return Err(error.into_up());
-        }
-        return Ok(());
-    }
-    let now = Instant::now();
-    exchange::answered(cx, status, now);
     if let Some(wire) = cx.attempts.running.as_ref().and_then(|running| running.wire.as_ref()) {
         wire.rest(now);
         if let Some(time) = headers.get(&KEEP_ALIVE).and_then(|value| kept_for(value.to_str().ok()?)) {
@@ -125,7 +154,7 @@ pub(super) fn answered(
     if !is_asked_for && !fallback::is_asked_for(cx, status) {
         return Ok(());
     }
-    if !may_be_repeated(session.req_header(), cx) || !is_replayable(session, cx) {
+    if !may_be_repeated(sent.head(), cx) || !sent.is_whole(cx) {
         return Ok(());
     }
     if is_asked_for && exchange::attempts_are_left(cx) && is_within_budget(cx) {
@@ -141,8 +170,8 @@ pub(super) fn answered(
 }
 
 /// The exchange broke off. Tells whether another attempt follows.
-pub(super) fn interrupted(
-    session: &Session,
+pub(crate) fn interrupted(
+    sent: &Sent<'_>,
     cx: &mut Context,
     mut error: Box<PingoraError>,
     reused: bool,
@@ -157,14 +186,14 @@ pub(super) fn interrupted(
     let failure = exit::failure(cx, &error);
     let failure = deadline::judge(cx, failure);
     exchange::complain(cx, &error);
-    let req = session.req_header();
-    let is_open = cx.attempts.upstream_status.is_none() && is_replayable(session, cx);
-    let is_repeated =
-        is_open && exchange::attempts_are_left(cx) && calls_for_another(req, cx, &error, failure, reused);
+    let is_open = cx.attempts.upstream_status.is_none() && sent.is_whole(cx);
+    let is_repeated = is_open
+        && exchange::attempts_are_left(cx)
+        && calls_for_another(sent.head(), cx, &error, failure, reused);
     let falls_back = !is_repeated
         && is_open
         && fallback::is_mended(cx, failure)
-        && (may_be_repeated(req, cx) || was_unseen(cx, &error));
+        && (may_be_repeated(sent.head(), cx) || was_unseen(cx, &error));
     cx.finish_attempt(Some(failure));
     let goes_on = is_repeated || (falls_back && fallback::turn(cx));
     if goes_on && let Some(connection) = &cx.connection {
@@ -224,12 +253,6 @@ fn may_be_repeated(req: &RequestHead, cx: &Context) -> bool {
     req.method.is_idempotent()
         || cx.forward.as_ref().is_some_and(|forward| forward.retry.non_idempotent)
         || req.headers.contains_key(&IDEMPOTENCY_KEY)
-}
-
-/// Whether the request is still there as it came.
-fn is_replayable(session: &Session, cx: &Context) -> bool {
-    let was_judged = cx.whole_body.is_none() && cx.entered.iter().any(Route::judges_requests);
-    !was_judged && !session.as_ref().retry_buffer_truncated()
 }
 
 fn is_within_budget(cx: &mut Context) -> bool {

@@ -12,35 +12,23 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::uri::Scheme;
-use http::{HeaderName, StatusCode, Uri, Version};
-use pingora_core::connectors::http::Connector;
-use pingora_core::protocols::http::client::HttpSession;
-use pingora_core::upstreams::peer::HttpPeer;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
+use pingora_error::{Error as PingoraError, ErrorType, Result};
 
-use super::{Attempt, Lease, Target, Unavailable};
+use super::call::{Call, Calls, Waits};
+use super::{Attempt, Repetition};
+use crate::context::Running;
 use crate::error::{Failure, cause_of};
-use crate::gateway::exchange::attempts_are_left;
+use crate::gateway::retry::Sent;
+use crate::gateway::{deadline, exchange, exit, retry};
 use crate::head::{RequestHead, ResponseHead};
 use crate::service::Forward;
 use crate::{BoxError, Context, Error, LocalReply, forward};
 
-/// What a request says to this hop alone.
-static THIS_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
 /// Asks upstreams. Make one when a module is built, and keep it over reloads: it has the connections.
-pub struct Fetch(Arc<Connector>);
+#[derive(Debug)]
+pub struct Fetch(Calls);
 
 /// An answer whose body is on its way.
 pub struct Fetched {
@@ -68,29 +56,18 @@ pub enum Unfetched {
     Failed(Error),
 }
 
-/// An attempt that is told to its upstream once, when it is over.
-struct Trial {
+/// Who waits for an answer, and may stop to: then the running attempt is over, and nobody is to blame.
+struct Waiting<'c>(&'c mut Context);
+
+/// An attempt whose answer has begun. It is told to its upstream once, when it is over.
+struct Answered {
     forward: Arc<Forward>,
-    server: Arc<str>,
-    since: Instant,
-    status: Option<StatusCode>,
-    first_byte: Option<Duration>,
+    running: Running,
+    status: StatusCode,
+    first_byte: Duration,
     failure: Option<Failure>,
-    lease: Option<Lease>,
-}
-
-/// An exchange whose answer has begun.
-struct Answering {
-    session: HttpSession,
-    peer: Box<HttpPeer>,
-    connector: Arc<Connector>,
-    trial: Trial,
-}
-
-/// How an attempt ended without an answer.
-struct Broken {
-    failure: Failure,
-    is_unnoticed: bool,
+    deadline: Option<Instant>,
+    _repetition: Option<Repetition>,
 }
 
 // === impl Fetch ===
@@ -98,7 +75,7 @@ struct Broken {
 impl Fetch {
     /// Has no connections yet.
     pub fn new() -> Self {
-        Self(Arc::new(Connector::new(None)))
+        Self(Calls::new())
     }
 
     /// Sends a request without a body.
@@ -115,8 +92,8 @@ impl Fetch {
         self.send(forward, req, Bytes::new(), cx).await
     }
 
-    /// Sends a request with this body. It is sent a second time where the method is idempotent (RFC 9110, 9.2.2) and the
-    /// connection, which had been kept, turned out to be dead; and to the fallback of `forward`, if it has one.
+    /// Sends a request with this body. It is sent a further time, and to the fallback of `forward`, where the gateway would
+    /// do that.
     ///
     /// # Errors
     ///
@@ -128,115 +105,26 @@ impl Fetch {
         body: Bytes,
         cx: &mut Context,
     ) -> Result<Fetched, Unfetched> {
-        // Each question has attempts of its own.
-        cx.attempts.before = cx.attempts.made;
-        let fetched = self.send_to(forward, req, body.clone(), cx).await;
-        let Some(fallback) = forward.fallback.as_ref().filter(|_| req.method.is_idempotent()) else {
-            return fetched;
-        };
-        let falls_back = match &fetched {
-            Ok(Fetched { head, .. }) => fallback.on_status.contains(&head.status),
-            Err(Unfetched::Failed(_)) => true,
-            Err(Unfetched::Refused(_)) => false,
-        };
-        if !falls_back {
-            return fetched;
-        }
-        drop(fetched);
-        cx.attempts.before = cx.attempts.made;
-        self.send_to(&fallback.to, req, body, cx).await
-    }
-
-    async fn send_to(
-        &self,
-        forward: &Arc<Forward>,
-        req: &RequestHead,
-        body: Bytes,
-        cx: &mut Context,
-    ) -> Result<Fetched, Unfetched> {
-        cx.forward = Some(forward.clone());
-        let mut outgoing = outgoing(req, cx);
-        if !body.is_empty() {
-            outgoing.headers.insert(CONTENT_LENGTH, body.len().into());
-        }
+        let Waiting(cx) = &mut Waiting(cx);
+        exchange::aim(cx, forward.clone(), &req.headers);
         loop {
-            let mut target = choose(forward, req, cx).await?;
-            let attempt = forward.retry.per_try_timeout.map(|limit| limit.as_std());
-            target.limit(&forward.timeouts, attempt, forward.timeouts.total.map(|limit| limit.as_std()));
-            target.speak_for_nobody();
-            let Target { http: peer, server, lease, .. } = target;
-            let mut trial = Trial::of(forward.clone(), server, lease);
-            match self.ask(&outgoing, &body, &peer, &mut trial, cx).await {
-                Ok((session, mut head)) => {
-                    cx.attempts.first_byte = trial.first_byte;
-                    cx.attempts.upstream_status = trial.status;
-                    let is_framed = head.version == Version::HTTP_2
-                        || head.headers.contains_key(CONTENT_LENGTH)
-                        || head.headers.contains_key(TRANSFER_ENCODING);
-                    forward::end_hop(&mut head.headers);
-                    head.headers.remove(TRANSFER_ENCODING);
-                    let answering = Answering { session, peer, connector: self.0.clone(), trial };
-                    let upstream = forward.upstream.name().clone();
-                    return Ok(Fetched { head, body: answering.body(), is_framed, upstream });
-                }
-                Err(Broken { failure, is_unnoticed }) => {
-                    trial.failure = Some(failure);
-                    drop(trial);
-                    if !(is_unnoticed && attempts_are_left(cx)) {
-                        return Err(Unfetched::Failed(Error::Exchange(failure)));
-                    }
-                }
+            match self.attempt(req, &body, cx).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) if error.retry() => {}
+                Err(error) => return Err(Unfetched::because(&error, cx)),
             }
         }
     }
 
-    async fn ask(
-        &self,
-        req: &RequestHead,
-        body: &Bytes,
-        peer: &HttpPeer,
-        trial: &mut Trial,
-        cx: &mut Context,
-    ) -> Result<(HttpSession, ResponseHead), Broken> {
-        let timeouts = trial.forward.timeouts;
-        let is_idempotent = req.method.is_idempotent();
-        // Nothing was sent yet, so another attempt is always safe.
-        let connected = self.0.get_http_session(peer).await;
-        let (mut session, reused) = connected.map_err(|error| trial.broken(error, true))?;
-        if !reused {
-            cx.attempts.connect = Some(trial.since.elapsed());
+    async fn attempt(&self, req: &RequestHead, body: &Bytes, cx: &mut Context) -> Result<Fetched> {
+        // All of it is there.
+        cx.attempts.asked = true;
+        let peer = exchange::next_server(req, cx, |target, _| target.speak_for_nobody()).await?;
+        let mut call = self.0.open(peer).await.map_err(|error| exchange::not_connected(cx, error))?;
+        match ask(&mut call, req, body, cx).await {
+            Ok((head, answered)) => Ok(Fetched::of(head, answered, call)),
+            Err(error) => Err(retry::interrupted(&Sent::Whole(req), cx, error, call.is_reused)),
         }
-        let req = match session {
-            HttpSession::H2(_) => for_http2(req.clone(), peer.is_tls())
-                .ok_or(Broken { failure: Failure::InvalidRequest, is_unnoticed: false })?,
-            HttpSession::H1(_) | HttpSession::Custom(()) => req.clone(),
-        };
-        session.set_read_timeout(Some(timeouts.first_byte.as_std()));
-        session.set_write_timeout(Some(timeouts.send.as_std()));
-        let asked = async {
-            session.write_request_header(Box::new(req.into())).await?;
-            if !body.is_empty() {
-                session.write_request_body(body.clone(), false).await?;
-            }
-            session.finish_request_body().await?;
-            loop {
-                session.read_response_header().await?;
-                match session.response_header() {
-                    Some(head) if head.status.is_informational() => {}
-                    head => return Ok(head.map(|head| ResponseHead::from(head.clone()))),
-                }
-            }
-        };
-        let head = asked.await.map_err(|error| {
-            let broken = trial.broken(error, false);
-            // A connection that was kept may have died in the pool.
-            Broken { is_unnoticed: reused && is_idempotent && broken.failure == Failure::Closed, ..broken }
-        })?;
-        let head = head.ok_or(Broken { failure: Failure::InvalidResponse, is_unnoticed: false })?;
-        session.set_read_timeout(Some(timeouts.read.as_std()));
-        trial.status = Some(head.status);
-        trial.first_byte = Some(trial.since.elapsed());
-        Ok((session, head))
     }
 }
 
@@ -246,9 +134,63 @@ impl Default for Fetch {
     }
 }
 
-impl fmt::Debug for Fetch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetch").finish_non_exhaustive()
+/// Asks one server. Once it has answered, the attempt belongs to the answer.
+async fn ask(
+    call: &mut Call,
+    req: &RequestHead,
+    body: &Bytes,
+    cx: &mut Context,
+) -> Result<(ResponseHead, Answered)> {
+    let sent = Sent::Whole(req);
+    retry::connected(&sent, cx, call.peer(), call.is_reused, call.digest(), Instant::now())?;
+    let timeouts = cx.forward.as_ref().map(|forward| forward.timeouts).unwrap_or_default();
+    let waits = Waits {
+        send: timeouts.send.as_std(),
+        first_byte: timeouts.first_byte.as_std(),
+        read: timeouts.read.as_std(),
+    };
+    let asking = call.ask(outgoing(req, cx), body.clone(), waits);
+    let head = in_time(deadline::due(cx), asking).await?;
+    let now = Instant::now();
+    let since = cx.attempts.running.as_ref().map(|running| now.saturating_duration_since(running.since));
+    (cx.attempts.upstream_status, cx.attempts.first_byte) = (Some(head.status), since);
+    retry::answered(&sent, cx, head.status, &head.headers, now)?;
+    let answered = Answered::of(cx).ok_or_else(|| PingoraError::new_in(ErrorType::InternalError))?;
+    Ok((head, answered))
+}
+
+/// Ends what takes longer.
+async fn in_time<T>(due: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(due) = due else { return work.await };
+    let late = |_| Err(PingoraError::new_up(ErrorType::ReadTimedout));
+    tokio::time::timeout_at(due.into(), work).await.unwrap_or_else(late)
+}
+
+/// The request as a server gets it.
+fn outgoing(req: &RequestHead, cx: &Context) -> RequestHead {
+    let mut req = req.clone();
+    for name in forward::nominated(&req.headers) {
+        req.headers.remove(name);
+    }
+    forward::begin_hop(&mut req.headers);
+    if let Some(host) = cx.host_text().filter(|_| !req.headers.contains_key(HOST)) {
+        req.headers.insert(HOST, host.clone());
+    }
+    forward::apply(&mut req.headers, cx);
+    req
+}
+
+// === impl Fetched ===
+
+impl Fetched {
+    fn of(mut head: ResponseHead, answered: Answered, call: Call) -> Self {
+        let is_framed = head.version == Version::HTTP_2
+            || head.headers.contains_key(CONTENT_LENGTH)
+            || head.headers.contains_key(TRANSFER_ENCODING);
+        forward::end_hop(&mut head.headers);
+        head.headers.remove(TRANSFER_ENCODING);
+        let upstream = answered.forward.upstream.name().clone();
+        Self { head, body: answered.body(call), is_framed, upstream }
     }
 }
 
@@ -258,118 +200,72 @@ impl fmt::Debug for Fetched {
     }
 }
 
-// === impl Answering ===
+// === impl Unfetched ===
 
-impl Answering {
-    fn body(self) -> FetchedBody {
-        Box::pin(stream::unfold(Some(self), |answering| async {
-            let mut answering = answering?;
-            match answering.session.read_response_body().await {
-                Ok(Some(piece)) => Some((Ok(piece), Some(answering))),
+impl Unfetched {
+    fn because(error: &PingoraError, cx: &mut Context) -> Self {
+        let failure = exit::failure(cx, error);
+        cx.attempts.late = None;
+        match (cx.verdict.reply.take(), cx.verdict.error.take()) {
+            (Some(reply), _) => Self::Refused(reply),
+            (None, error) => Self::Failed(error.unwrap_or(Error::Exchange(failure))),
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.finish_attempt(Some(Failure::ClientClosed));
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    fn of(cx: &mut Context) -> Option<Self> {
+        let attempts = &mut cx.attempts;
+        Some(Self {
+            forward: cx.forward.clone()?,
+            status: attempts.upstream_status?,
+            first_byte: attempts.first_byte?,
+            running: attempts.running.take()?,
+            // Whoever drops it without another word has lost interest.
+            failure: Some(Failure::ClientClosed),
+            deadline: attempts.deadline,
+            _repetition: attempts.repetition.take(),
+        })
+    }
+
+    /// The pieces of the body. At their end the connection waits for the next request.
+    fn body(self, call: Call) -> FetchedBody {
+        Box::pin(stream::unfold(Some((self, call)), |going| async {
+            let (mut answered, mut call) = going?;
+            match in_time(answered.deadline, call.piece()).await {
+                Ok(Some(piece)) => Some((Ok(piece), Some((answered, call)))),
                 Ok(None) => {
-                    answering.end().await;
+                    answered.failure = None;
+                    if let Some(wire) = &answered.running.wire {
+                        wire.rest(Instant::now());
+                    }
+                    call.rest().await;
                     None
                 }
                 Err(error) => {
-                    let error = error.into_up();
-                    answering.trial.failure = Some(Failure::of(&error));
+                    let is_over = answered.deadline.is_some_and(|due| due <= Instant::now());
+                    answered.failure = Some(if is_over { Failure::Overdue } else { Failure::of(&error) });
                     Some((Err(cause_of(&error).into()), None))
                 }
             }
         }))
     }
-
-    /// The whole answer was read: the connection waits for the next request.
-    async fn end(mut self) {
-        self.trial.failure = None;
-        if let HttpSession::H1(session) = &mut self.session {
-            session.respect_keepalive();
-        }
-        let idle = self.peer.options.idle_timeout;
-        self.connector.release_http_session(self.session, &*self.peer, idle).await;
-    }
 }
 
-// === impl Trial ===
-
-impl Trial {
-    fn of(forward: Arc<Forward>, server: Arc<str>, lease: Option<Lease>) -> Self {
-        Self {
-            forward,
-            server,
-            since: Instant::now(),
-            status: None,
-            first_byte: None,
-            // Whoever drops it without another word has lost interest.
-            failure: Some(Failure::ClientClosed),
-            lease,
-        }
-    }
-
-    fn broken(&self, error: Box<pingora_error::Error>, is_unnoticed: bool) -> Broken {
-        let error = error.into_up();
-        let failure = Failure::of(&error);
-        if failure == Failure::Tls {
-            let what = || format!("no TLS: {}", cause_of(&error));
-            self.forward.upstream.complain(&self.server, what);
-        }
-        Broken { failure, is_unnoticed }
-    }
-}
-
-impl Drop for Trial {
+impl Drop for Answered {
     fn drop(&mut self) {
-        let &mut Self { ref server, status, failure, first_byte, ref lease, since, .. } = self;
-        let (elapsed, lease) = (first_byte.unwrap_or_else(|| since.elapsed()), lease.as_deref());
-        self.forward.upstream.finished(&Attempt { server, status, failure, elapsed, lease });
+        let &mut Self { ref forward, ref running, status, first_byte: elapsed, failure, .. } = self;
+        let (server, status, lease) = (&running.server, Some(status), running.lease.as_deref());
+        forward.upstream.finished(&Attempt { server, status, failure, elapsed, lease });
     }
-}
-
-/// Has the upstream pick a server.
-async fn choose(forward: &Forward, req: &RequestHead, cx: &mut Context) -> Result<Target, Unfetched> {
-    cx.attempts.made += 1;
-    let upstream = &forward.upstream;
-    let name = || upstream.name().clone();
-    let target = match upstream.inner().peer(req, cx).await {
-        Ok(peer) => peer.into_target(),
-        Err(Unavailable::Refused(reply)) => return Err(Unfetched::Refused(reply)),
-        Err(Unavailable::NoHealthyServer { retry_after }) => {
-            return Err(Unfetched::Failed(Error::NoHealthyServer { upstream: name(), retry_after }));
-        }
-        Err(Unavailable::Failed(source)) => {
-            return Err(Unfetched::Failed(Error::NoPeer { upstream: name(), source }));
-        }
-    };
-    cx.attempts.tried.push(target.server.clone());
-    Ok(target)
-}
-
-/// The request as a server gets it.
-fn outgoing(req: &RequestHead, cx: &Context) -> RequestHead {
-    let mut req = req.clone();
-    for name in forward::nominated(&req.headers) {
-        req.headers.remove(name);
-    }
-    for name in &THIS_HOP {
-        req.headers.remove(name);
-    }
-    if let Some(host) = cx.host_text().filter(|_| !req.headers.contains_key(HOST)) {
-        req.headers.insert(HOST, host.clone());
-    }
-    forward::apply(&mut req.headers, cx);
-    req.version = Version::HTTP_11;
-    // HTTP/2 has told host and scheme in the target.
-    req.uri = req.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    req
-}
-
-/// Tells host and scheme in the target, as HTTP/2 does (RFC 9113, 8.3.1). `None` without a host that can be told.
-fn for_http2(mut req: RequestHead, is_tls: bool) -> Option<RequestHead> {
-    let host = req.headers.remove(HOST)?;
-    let mut parts = std::mem::take(&mut req.uri).into_parts();
-    parts.authority = Some(host.as_bytes().try_into().ok()?);
-    parts.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
-    req.uri = Uri::from_parts(parts).ok()?;
-    req.version = Version::HTTP_2;
-    Some(req)
 }

@@ -9,21 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use pingora_core::connectors::http::Connector;
-use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_http::RequestHeader;
 
+use super::call::{Call, Calls, Waits};
 use super::{Attempt, NamedUpstream, Unavailable};
-use crate::Context;
 use crate::error::{Failure, cause_of};
 use crate::head::{RequestHead, ResponseHead};
+use crate::{Context, forward};
 
 /// Asks an upstream. Make one when a module is built: it has the connections.
 pub struct Inquiry {
     upstream: Arc<NamedUpstream>,
-    connector: Connector,
+    calls: Calls,
     timeout: Duration,
     longest: usize,
 }
@@ -72,7 +69,7 @@ struct Broken {
 impl Inquiry {
     /// Asks this upstream. A whole answer may take `timeout` and its body may have `longest` bytes.
     pub fn new(upstream: Arc<NamedUpstream>, timeout: Duration, longest: usize) -> Self {
-        Self { upstream, connector: Connector::new(None), timeout, longest }
+        Self { upstream, calls: Calls::new(), timeout, longest }
     }
 
     /// Sends a request without a body, as it stands, and reads the whole answer.
@@ -88,11 +85,9 @@ impl Inquiry {
         let peer = peer.map_err(|source| Unanswered::NoServer { upstream: upstream.clone(), source })?;
         let server = peer.name().clone();
         let http = peer.for_check(self.timeout);
-        for name in [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE] {
-            req.headers.remove(name);
-        }
+        forward::begin_hop(&mut req.headers);
         let since = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, self.exchange(req.into(), &http)).await;
+        let answer = tokio::time::timeout(self.timeout, self.exchange(&req, &http)).await;
         let (status, failure) = match &answer {
             Ok(Ok((head, _))) => (Some(head.status), None),
             Ok(Err(broken)) => (None, Some(broken.failure)),
@@ -110,46 +105,29 @@ impl Inquiry {
     }
 
     /// A connection that was kept may have died in the pool; the question is asked again on another then.
-    async fn exchange(&self, req: RequestHeader, peer: &HttpPeer) -> Result<(ResponseHead, Bytes), Broken> {
+    async fn exchange(&self, req: &RequestHead, peer: &HttpPeer) -> Result<(ResponseHead, Bytes), Broken> {
         loop {
-            let (session, is_reused) =
-                self.connector.get_http_session(peer).await.map_err(Broken::because)?;
-            match self.exchange_on(session, req.clone(), peer).await {
+            let call = self.calls.open(Box::new(peer.clone())).await.map_err(Broken::because)?;
+            let is_reused = call.is_reused;
+            match self.exchange_on(call, req.clone()).await {
                 Err(broken) if is_reused && broken.failure == Failure::Closed => {}
                 ended => return ended,
             }
         }
     }
 
-    async fn exchange_on(
-        &self,
-        mut session: HttpSession,
-        req: RequestHeader,
-        peer: &HttpPeer,
-    ) -> Result<(ResponseHead, Bytes), Broken> {
-        session.set_read_timeout(Some(self.timeout));
-        session.set_write_timeout(Some(self.timeout));
-        session.write_request_header(Box::new(req)).await.map_err(Broken::because)?;
-        session.finish_request_body().await.map_err(Broken::because)?;
-        let head = loop {
-            session.read_response_header().await.map_err(Broken::because)?;
-            match session.response_header() {
-                Some(head) if head.status.is_informational() => {}
-                Some(head) => break ResponseHead::from(head.clone()),
-                None => return Err(Broken::by("no head in the answer")),
-            }
-        };
+    async fn exchange_on(&self, mut call: Call, req: RequestHead) -> Result<(ResponseHead, Bytes), Broken> {
+        let waits = Waits { send: self.timeout, first_byte: self.timeout, read: self.timeout };
+        let head = call.ask(req, Bytes::new(), waits).await.map_err(Broken::because)?;
         let mut body = BytesMut::new();
-        while let Some(piece) = session.read_response_body().await.map_err(Broken::because)? {
+        while let Some(piece) = call.piece().await.map_err(Broken::because)? {
             body.extend_from_slice(&piece);
             if body.len() > self.longest {
-                return Err(Broken::by("the answer is too long"));
+                let cause = String::from("the answer is too long");
+                return Err(Broken { cause, failure: Failure::InvalidResponse });
             }
         }
-        if let HttpSession::H1(session) = &mut session {
-            session.respect_keepalive();
-        }
-        self.connector.release_http_session(session, peer, peer.options.idle_timeout).await;
+        call.rest().await;
         Ok((head, body.freeze()))
     }
 }
@@ -164,11 +142,6 @@ impl fmt::Debug for Inquiry {
 
 impl Broken {
     fn because(error: Box<pingora_error::Error>) -> Self {
-        let error = error.into_up();
         Self { cause: cause_of(&error), failure: Failure::of(&error) }
-    }
-
-    fn by(cause: &str) -> Self {
-        Self { cause: cause.to_owned(), failure: Failure::InvalidResponse }
     }
 }
