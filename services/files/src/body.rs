@@ -165,7 +165,6 @@ mod tests {
     use super::*;
     use futures_util::StreamExt;
     use headwall_semantics::Span;
-    use headwall_semantics::Span;
     use std::fs::OpenOptions;
     use std::io::Write;
 
