@@ -19,6 +19,9 @@ use tokio::time::timeout;
 
 use crate::tls::Credentials;
 
+/// How many connections ask at the same time, unless a row says otherwise.
+const CONNECTIONS: usize = 64;
+
 /// How long an answer may take; only what is lost takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,8 @@ pub struct Load {
     pub length: Option<usize>,
     /// Whether it is asked over TLS.
     pub tls: bool,
+    /// How many connections ask at the same time.
+    pub connections: usize,
 }
 
 /// A content coding.
@@ -51,7 +56,8 @@ pub enum Coding {
 impl Load {
     /// Plain requests for `path`, which is so long.
     pub fn of(path: &str, length: usize) -> Self {
-        Self { path: format!("/{path}"), keys: None, coding: None, length: Some(length), tls: false }
+        let (path, length) = (format!("/{path}"), Some(length));
+        Self { path, keys: None, coding: None, length, tls: false, connections: CONNECTIONS }
     }
 
     /// Asks once; gives the length of the answer's body as it came, not decoded.

@@ -11,9 +11,6 @@ use std::time::Duration;
 use crate::load::Load;
 use crate::machine::{Machine, Place};
 
-/// How many connections ask at the same time.
-pub const CONNECTIONS: usize = 64;
-
 /// What wrk saw.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
@@ -40,7 +37,7 @@ pub fn run(machine: &Machine, address: SocketAddr, load: &Load, duration: Durati
     tls.write_all(include_bytes!("../peers/client-tls.cnf"))?;
     let mut command = machine.command(Place::Load, "wrk");
     command.env("OPENSSL_CONF", tls.path());
-    command.args(["-t1", "--latency", "-H", "User-Agent: wrk", &format!("-c{CONNECTIONS}")]);
+    command.args(["-t1", "--latency", "-H", "User-Agent: wrk", &format!("-c{}", load.connections)]);
     command.arg(format!("-d{}s", duration.as_secs().max(1)));
     if let Some(coding) = load.coding {
         command.arg("-H").arg(format!("Accept-Encoding: {}", coding.accepted()));

@@ -193,6 +193,7 @@ impl Running {
         let limit = self.config.shutdown.timeout.as_std();
         let grace = LAST_REQUESTS.min(limit);
         if !connections.drained_within(grace).await {
+            connections.close_idle();
             close_idle(&self.proxy).await;
             connections.drained_within(limit - grace).await;
         }
@@ -332,7 +333,7 @@ fn http2_options(limits: &headwall_config::Limits) -> H2Options {
     options
 }
 
-/// Closes the connections that wait for a next request.
+/// Closes the connections that wait in Pingora for the rest of a head.
 async fn close_idle<S: headwall_core::Service>(proxy: &HttpProxy<Gateway<S>>) {
     use pingora_core::apps::HttpServerApp as _;
     proxy.http_cleanup().await;

@@ -11,7 +11,7 @@ use headwall_core::client::TrustedProxies;
 use headwall_core::connection::Connection;
 use headwall_core::front::{Refusals, Rules};
 use headwall_core::{BoxError, Metrics};
-use pingora_core::apps::ServerApp;
+use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::services::listening::Service;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::arrival::Arrival;
 use crate::connections::Permit;
 use crate::handshake::{Failure, HandshakeMetrics, Secure, Summary};
-use crate::{Connections, Listener, Transport};
+use crate::{Connections, Listener, Transport, requests};
 
 /// How long accepting pauses when the process is out of file descriptors.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
@@ -130,7 +130,7 @@ pub async fn accept<A>(
     app: Arc<A>,
     frontend: Arc<Frontend>,
 ) where
-    A: ServerApp + Send + Sync + 'static,
+    A: HttpServerApp + Send + Sync + 'static,
 {
     loop {
         let (socket, peer) = match listener.accept().await {
@@ -153,14 +153,19 @@ pub async fn accept<A>(
         let refusals = frontend.refusals.clone();
         let arrival = Arrival { socket, peer, limits, refusals, permit };
         let (app, draining) = (app.clone(), frontend.draining.clone());
+        let rested = frontend.connections.rested();
         if transport.is_plain() {
             let stream = arrival.plain();
-            frontend.connections.serve(Service::<A>::handle_event(stream, app, draining));
+            frontend.connections.serve(requests::serve(stream, app, draining, rested));
         } else {
             let (transport, front) = (Arc::clone(&transport), frontend.clone());
             frontend.connections.serve(async move {
-                if let Some(stream) = arrival.negotiate(&transport, &front).await {
-                    serve(stream, app, draining).await;
+                let Some(stream) = arrival.negotiate(&transport, &front).await else { return };
+                drop((transport, front));
+                match Connection::behind(&stream).filter(|connection| connection.is_multiplexed()) {
+                    // Boxed, because it is large, and those that it is not for would have to have room for it.
+                    Some(connection) => Box::pin(serve_frames(stream, connection, app, draining)).await,
+                    None => requests::serve(stream, app, draining, rested).await,
                 }
             });
         }
@@ -169,14 +174,14 @@ pub async fn accept<A>(
 
 /// Serves a connection on which several requests may come at a time. Its client is told to open no more (GOAWAY) when
 /// the server drains, and when it has had as many as it may have.
-async fn serve<A>(stream: Stream, app: Arc<A>, mut draining: watch::Receiver<bool>)
-where
-    A: ServerApp + Send + Sync + 'static,
+async fn serve_frames<A>(
+    stream: Stream,
+    connection: Arc<Connection>,
+    app: Arc<A>,
+    mut draining: watch::Receiver<bool>,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
 {
-    let Some(connection) = Connection::behind(&stream).filter(|connection| connection.is_multiplexed())
-    else {
-        return Service::<A>::handle_event(stream, app, draining).await;
-    };
     let (leave, leaving) = watch::channel(false);
     let mut serving = pin!(Service::<A>::handle_event(stream, app, leaving));
     tokio::select! {

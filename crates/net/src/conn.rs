@@ -35,6 +35,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use crate::Limits;
 use crate::connections::Permit;
 use crate::preface::PREFACE;
+use crate::readable::Readable;
 use deadline::{Deadlines, Expired};
 use farewell::Farewell;
 use frames::Frames;
@@ -171,6 +172,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conn<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Waits for the next request, and holds next to nothing while it does. `false` when there will be none.
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>
+    where
+        T: Readable,
+    {
+        if self.farewell.is_some() {
+            return self.poll_farewell(cx).map_ok(|()| false);
+        }
+        let is_held = self.inbound.as_ref().is_none_or(|inbound| !inbound.is_empty());
+        if is_held || self.io.poll_readable(cx).is_ready() {
+            return Poll::Ready(Ok(true));
+        }
+        self.poll_rest(cx, self.connection.phase()).map_ok(|()| false)
+    }
+
     /// Reads requests, each in its turn.
     fn poll_requests(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.farewell.is_some() {
@@ -301,6 +317,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Conn<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain(cx))?;
+        if this.frames.is_some() {
+            // Frames are read first and written then, so there may be no read for a long time that would notice.
+            this.out.rest();
+        }
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
@@ -339,7 +359,13 @@ impl<T> Ssl for Conn<T> {
     }
 }
 
-impl<T> Peek for Conn<T> {}
+#[async_trait]
+impl<T: AsyncRead + AsyncWrite + Readable + Unpin + Send> Peek for Conn<T> {
+    /// Waits until there is something to read; it is shown to nobody. `false` when there will be nothing.
+    async fn try_peek(&mut self, _: &mut [u8]) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_arrival(cx)).await
+    }
+}
 
 impl<T> GetTimingDigest for Conn<T> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {

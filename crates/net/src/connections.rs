@@ -22,6 +22,8 @@ struct Count {
     closed: Notify,
     crowd: Crowd,
     metrics: ConnectionMetrics,
+    /// Turns true when connections without a request have had the time for a last one.
+    rested: watch::Sender<bool>,
     /// Turns true when the time of every connection that speaks HTTP is over. Tunnels have tasks of their own.
     cut: watch::Sender<bool>,
 }
@@ -42,6 +44,7 @@ impl Connections {
             closed: Notify::new(),
             crowd: Crowd::new(),
             metrics,
+            rested: watch::Sender::new(false),
             cut: watch::Sender::new(false),
         }))
     }
@@ -65,6 +68,16 @@ impl Connections {
     /// The same, but not longer than `limit`. Says whether none is open.
     pub async fn drained_within(&self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.drained()).await.is_ok()
+    }
+
+    /// Closes the connections of HTTP/1 that wait for their next request, from now on.
+    pub fn close_idle(&self) {
+        self.0.rested.send_replace(true);
+    }
+
+    /// Turns true with [`Connections::close_idle`].
+    pub(crate) fn rested(&self) -> watch::Receiver<bool> {
+        self.0.rested.subscribe()
     }
 
     /// Cuts every connection that is still speaking HTTP: their time is over.

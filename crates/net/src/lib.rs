@@ -17,6 +17,8 @@ mod handshake;
 mod listener;
 mod preface;
 pub mod proxy_protocol;
+mod readable;
+mod requests;
 mod socket;
 mod transport;
 

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::readable::Readable;
+
 /// The first bytes of HTTP/2.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -35,6 +37,12 @@ pub(crate) async fn read<T: AsyncRead + Unpin>(mut io: T) -> io::Result<(Replaye
 impl<T: AsRawFd> AsRawFd for Replayed<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.io.as_raw_fd()
+    }
+}
+
+impl<T: Readable> Readable for Replayed<T> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.given < self.prefix.len() { Poll::Ready(()) } else { self.io.poll_readable(cx) }
     }
 }
 

@@ -18,6 +18,12 @@ impl AsRawFd for Pipe {
     }
 }
 
+impl Readable for Pipe {
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
 impl AsyncRead for Pipe {
     fn poll_read(
         mut self: Pin<&mut Self>,
