@@ -157,8 +157,9 @@ async fn a_part_comes_before_the_rest() {
         tokio::spawn(async move {
             if feed.send(b"abcde".to_vec()).await.is_ok() {
                 gate.pass().await;
-                let _ = feed.send(b"fghij".to_vec()).await;
-                feed.end();
+                if feed.send(b"fghij".to_vec()).await.is_ok() {
+                    feed.end();
+                }
             }
         });
         async move { response.header("cache-control", "max-age=60").header("content-length", "10") }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use headwall_core::semantics::Validators;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
-use headwall_semantics::Validators;
 use http::{HeaderMap, StatusCode};
 
 use super::Caching;
