@@ -102,7 +102,8 @@ async fn what_a_cache_fetches_goes_to_the_fallback_too() {
         for _ in 0..2 {
             gateway.client().get("/").send().await.assert_status(200).assert_text("other");
         }
-        assert_eq!(other.hits(), 1, "the second is kept, gone: {gone}");
+        // It is not kept: the app may be well again.
+        assert_eq!(other.hits(), 2, "gone: {gone}");
     }
 }
 

@@ -57,6 +57,8 @@ pub use gateway::{Current, Gateway, Settings, Stage, Swap};
 pub use head::{RequestHead, ResponseHead, cookie};
 /// How requests are matched, for tables that are made in code.
 pub use headwall_route as matching;
+/// What RFC 9110 says, for whoever answers requests itself.
+pub use headwall_semantics as semantics;
 pub use headwall_units as units;
 pub use metrics::Metrics;
 pub use module::{Build, Module};

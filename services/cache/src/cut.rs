@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use headwall_semantics::Span;
+use headwall_core::semantics::Span;
 
 /// Lets one part of a body pass. It ends with the last byte of that, and does not wait for what comes behind it.
 pub(crate) fn cut<E: Send + Sync + 'static>(

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use headwall_core::ResponseHead;
-use headwall_semantics::date;
+use headwall_core::semantics::date;
 use http::header::{AGE, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 

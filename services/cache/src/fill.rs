@@ -122,14 +122,9 @@ impl Keeping {
         })
     }
 
-    /// Whether it is known how long it will be; it is not too long then.
-    pub(crate) fn is_announced(&self) -> bool {
-        self.announced.is_some()
-    }
-
     fn take(mut self: Box<Self>, piece: Bytes) -> Next {
         self.length += piece.len();
-        if !self.store.takes(self.length) {
+        if !self.store.takes(self.length as u64) {
             // It will not be smaller the next time.
             self.store.pass(self.lead.course().clone());
             return Next::GivenUp;

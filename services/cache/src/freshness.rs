@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use headwall_semantics::date;
+use headwall_core::semantics::date;
 use http::HeaderMap;
 use http::header::{AGE, DATE, EXPIRES};
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use headwall_core::semantics::{Multipart, Span, Validators, Verdict, Wanted};
 use headwall_core::{LocalReply, RequestHead, ResponseHead};
-use headwall_semantics::{Multipart, Span, Validators, Verdict, Wanted};
 use http::header::{
     ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     HeaderName, HeaderValue,

@@ -69,8 +69,8 @@ pub struct Cache {
     /// request goes on as it is. Default: true.
     #[garde(skip)]
     pub convert_head: bool,
-    /// The same for one part of what is not kept. Only what is small enough to be kept, and says so, is waited for; of anything
-    /// else the upstream is asked for the part. Default: true.
+    /// The same for one part of what is not kept. Only what says that it is not larger than `max_object` is waited for; of
+    /// anything else the upstream is asked for the part. Default: true.
     #[garde(skip)]
     pub convert_range: bool,
     /// Tells in `Cache-Status` what was done with a request (RFC 9211). Default: true.

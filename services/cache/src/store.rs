@@ -197,8 +197,8 @@ impl Store {
     }
 
     /// Whether an object may be so large.
-    pub(crate) fn takes(&self, bytes: usize) -> bool {
-        bytes <= self.largest
+    pub(crate) fn takes(&self, bytes: u64) -> bool {
+        bytes <= self.largest as u64
     }
 
     /// Begins to take something in.

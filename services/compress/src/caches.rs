@@ -1,6 +1,6 @@
 //! What caches are told of a response that is compressed for some.
 
-use headwall_semantics::{EntityTag, tags};
+use headwall_core::semantics::{EntityTag, tags};
 use http::header::{ETAG, VARY};
 use http::{HeaderMap, HeaderValue};
 

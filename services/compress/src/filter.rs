@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwall_core::semantics::preferred_coding;
 use headwall_core::{BoxError, Context, Filter, Flow, Phases, RequestHead, ResponseHead, async_trait};
-use headwall_semantics::preferred_coding;
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures_util::stream;
+use headwall_core::semantics::{Multipart, Part, Span, Verdict, Wanted};
 use headwall_core::{LocalReply, RequestHead};
-use headwall_semantics::{Multipart, Part, Span, Verdict, Wanted};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED, VARY,
 };

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use headwall_core::BoxError;
-use headwall_semantics::Part;
+use headwall_core::semantics::Part;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -164,7 +164,7 @@ impl Stream for FileBody {
 mod tests {
     use super::*;
     use futures_util::StreamExt;
-    use headwall_semantics::Span;
+    use headwall_core::semantics::Span;
     use std::fs::OpenOptions;
     use std::io::Write;
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A request goes from its path ([`path`]) to a file below the root ([`tree`], [`finder`]), from there to one of the forms in
-//! which it is there ([`resource`], [`encoding`]), through the conditions of the client (`headwall-semantics`) to a reply
+//! which it is there ([`resource`], [`encoding`]), through the conditions of the client (`headwall_core::semantics`) to a reply
 //! ([`answer`], [`body`]). Whatever may wait for a disk is done off the threads that serve requests, and what the disk has said
 //! is believed for a second ([`cache`]).
 #![expect(rustdoc::private_intra_doc_links, reason = "this is a map of the crate for its readers")]

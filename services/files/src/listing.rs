@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use headwall_semantics::preferences;
+use headwall_core::semantics::preferences;
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};

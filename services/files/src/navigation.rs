@@ -3,7 +3,7 @@
 //! A browser that goes to a page says so. A script that is missing, or an API that is not there, has to be a 404: HTML
 //! where a script was expected is an error that nobody understands.
 
-use headwall_semantics::{Quality, preferences};
+use headwall_core::semantics::{Quality, preferences};
 use http::{HeaderMap, HeaderName, header};
 
 use crate::types::Types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use headwall_semantics::preferred_coding;
+use headwall_core::semantics::preferred_coding;
 use http::HeaderValue;
 
 use crate::cache::Kept;

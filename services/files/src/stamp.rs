@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headwall_semantics::{self as semantics, EntityTag, date};
+use headwall_core::semantics::{self, EntityTag, date};
 use http::HeaderValue;
 use rustix::fs::Stat;
 

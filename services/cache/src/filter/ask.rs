@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use headwall_core::semantics::Validators;
 use headwall_core::upstream::{Fetched, Unfetched};
 use headwall_core::{BoxError, Context, Forward, LocalReply, RequestHead};
-use headwall_semantics::Validators;
 use http::{HeaderMap, StatusCode};
 
 use super::Caching;
@@ -65,9 +65,10 @@ impl Errand {
             }
             Ok(Back::New(answer)) => {
                 let Answer { fetched, keeping, refusal } = *answer;
-                let is_short = keeping.as_ref().is_some_and(|keeping| keeping.is_announced());
+                let is_short =
+                    serve::length(&fetched.head.headers).is_some_and(|length| caching.store.takes(length));
                 if question::is_for_one_part(req) && fetched.head.status == StatusCode::OK && !is_short {
-                    // What is kept without saying how long it is comes in by itself; anything else is broken off.
+                    // What may be kept and does not say how long it is comes in by itself; anything else is broken off.
                     drop(fill::spawn(fetched.body, keeping));
                     return caching.pass_on(req, forward, cx).await;
                 }
@@ -239,8 +240,7 @@ fn storable(
         return Err("fallback");
     }
     let Fetched { head, is_framed, .. } = fetched;
-    let length = serve::length(&head.headers).unwrap_or(0);
-    if !caching.store.takes(usize::try_from(length).unwrap_or(usize::MAX)) {
+    if !caching.store.takes(serve::length(&head.headers).unwrap_or(0)) {
         return Err("too-large");
     }
     // Whether it is whole could not be told.
