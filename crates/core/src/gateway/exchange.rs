@@ -135,10 +135,11 @@ pub(crate) async fn next_server(
     let (attempt, total) = (deadline::of_attempt(&forward), deadline::left(cx));
     target.limit(&forward.timeouts, attempt, total);
     introduce(&mut target, cx);
-    let Target { http, server, lease, cookie, .. } = target;
+    let Target { http, server, lease, cookie, kept_cookie, .. } = target;
     cx.attempts.tried.push(server.clone());
+    let since = Instant::now();
     cx.attempts.running =
-        Some(Running { server, since: Instant::now(), lease, cookie, wire: None, watch: None });
+        Some(Running { server, since, lease, cookie, kept_cookie, wire: None, watch: None });
     Ok(http)
 }
 
