@@ -161,6 +161,10 @@ impl Upstream for Cluster {
         })
     }
 
+    fn has_queue(&self) -> bool {
+        self.0.queue.is_some()
+    }
+
     fn finished(&self, attempt: &Attempt<'_>) {
         let pool = &*self.0;
         if let Some(lease) = attempt.lease.and_then(|lease| lease.downcast_ref::<InFlight>()) {
