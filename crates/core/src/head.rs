@@ -36,7 +36,7 @@ pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     };
     let lines: Vec<_> = headers.get_all(COOKIE).iter().filter_map(others).collect();
     headers.remove(COOKIE);
-    lines.into_iter().for_each(|line| drop(headers.append(COOKIE, line)));
+    headers.extend(lines.into_iter().map(|line| (COOKIE, line)));
 }
 
 /// Takes a request's head. `RequestHeader::from` makes one of Pingora's of it again.
@@ -88,7 +88,7 @@ pub(crate) mod tests {
         ];
         for (before, after) in rows {
             let mut headers = HeaderMap::new();
-            before.iter().for_each(|line| drop(headers.append(COOKIE, line.parse().unwrap())));
+            headers.extend(before.iter().map(|line| (COOKIE, line.parse().unwrap())));
             remove_cookie(&mut headers, "sid");
             assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), after, "{before:?}");
         }
