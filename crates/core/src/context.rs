@@ -108,6 +108,8 @@ pub(crate) struct Running {
     pub(crate) lease: Option<Lease>,
     /// What its response is to bring beside its own cookies.
     pub(crate) cookie: Option<HeaderValue>,
+    /// Which of the request's cookies its server does not get.
+    pub(crate) kept_cookie: Option<Arc<str>>,
     /// The connection, if it belongs to this attempt alone.
     pub(crate) wire: Option<Arc<Wire>>,
     pub(crate) watch: Option<Watch>,

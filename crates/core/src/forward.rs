@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::Context;
+use crate::head::remove_cookie;
 
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -44,8 +45,11 @@ static TELLING: [&HeaderName; 7] = [
 static CERTIFYING: [&HeaderName; 4] =
     [&CLIENT_CERT, &CLIENT_CERT_CHAIN, &X_CLIENT_CERT_SUBJECT, &X_CLIENT_CERT_FINGERPRINT];
 
-/// Writes the forward headers of one attempt.
+/// Writes the forward headers of one attempt, and keeps here what is not for its server.
 pub(crate) fn apply(headers: &mut HeaderMap, cx: &Context) {
+    if let Some(name) = cx.attempts.running.as_ref().and_then(|running| running.kept_cookie.as_deref()) {
+        remove_cookie(headers, name);
+    }
     if cx.forward.as_ref().is_some_and(|forward| !forward.forward_headers) {
         remove_all(headers, &TELLING);
         remove_all(headers, &CERTIFYING);

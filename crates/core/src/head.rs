@@ -5,8 +5,8 @@
 //! set; so a head is taken out of them when its hooks begin, and put back when they are done. What goes on carries header
 //! names in lower case, as in HTTP/2, in HAProxy and in Envoy: names do not differ by case (RFC 9110, 5.1).
 
-use http::HeaderMap;
 use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 /// The head of a request: method, target, version, headers.
@@ -17,9 +17,26 @@ pub type ResponseHead = http::response::Parts;
 
 /// The value of the first cookie of this name (RFC 6265, 4.2.1). HTTP/2 may send a field for each cookie (RFC 9113, 8.2.3).
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let lines = headers.get_all(COOKIE).into_iter().map(http::HeaderValue::as_bytes);
+    let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
     let mut pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// Takes the cookies of this name out. The others stay in their order.
+pub(crate) fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    if cookie(headers, name).is_none() {
+        return;
+    }
+    let is_other =
+        |pair: &&[u8]| pair.strip_prefix(name.as_bytes()).is_none_or(|rest| !rest.starts_with(b"="));
+    let others = |line: &HeaderValue| {
+        let pairs = line.as_bytes().split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(is_other);
+        let line = pairs.collect::<Vec<_>>().join(b"; ".as_slice());
+        HeaderValue::from_bytes(&line).ok().filter(|line| !line.is_empty())
+    };
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().filter_map(others).collect();
+    headers.remove(COOKIE);
+    headers.extend(lines.into_iter().map(|line| (COOKIE, line)));
 }
 
 /// Takes a request's head. `RequestHeader::from` makes one of Pingora's of it again.
@@ -56,6 +73,24 @@ pub(crate) mod tests {
         ];
         for (name, value) in rows {
             assert_eq!(cookie(&headers, name), value.map(str::as_bytes), "{name}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_taken_out_by_their_whole_name() {
+        let rows: [(&[&str], &[&str]); 6] = [
+            (&["sid=1"], &[]),
+            (&["a=1; sid=2;b=3"], &["a=1; b=3"]),
+            (&["sid=1; sid=2", "a=1"], &["a=1"]),
+            (&["asid=1;sidx=2; sid"], &["asid=1;sidx=2; sid"]),
+            (&["a=sid=1; sid=x=y"], &["a=sid=1"]),
+            (&[], &[]),
+        ];
+        for (before, after) in rows {
+            let mut headers = HeaderMap::new();
+            headers.extend(before.iter().map(|line| (COOKIE, line.parse().unwrap())));
+            remove_cookie(&mut headers, "sid");
+            assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), after, "{before:?}");
         }
     }
 

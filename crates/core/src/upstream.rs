@@ -45,6 +45,12 @@ pub trait Upstream: Send + Sync + 'static {
     /// Where this attempt goes. [`Context::attempt`] tells how many came before.
     async fn peer(&self, req: &RequestHead, cx: &mut Context) -> Result<Peer, Unavailable>;
 
+    /// Whether [`peer`](Self::peer) may have a request wait for its turn. The gateway then looks meanwhile whether the client
+    /// is still there, and drops the future of one that has left.
+    fn has_queue(&self) -> bool {
+        false
+    }
+
     /// How an attempt ended: the place for passive health and load figures.
     fn finished(&self, _attempt: &Attempt<'_>) {}
 

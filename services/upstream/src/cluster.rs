@@ -151,11 +151,18 @@ impl Upstream for Cluster {
             breaker.admit().map_err(|open| too_many(open.reply()))?;
         }
         let Chosen { attempt, cookie } = pool.choose(req, cx).await?;
-        let peer = attempt.server().peer().clone().with_lease(attempt);
+        let mut peer = attempt.server().peer().clone().with_lease(attempt);
+        if let Some(sticky) = &pool.sticky {
+            peer = peer.keeping_cookie(sticky.name().clone());
+        }
         Ok(match cookie {
             Some(cookie) => peer.with_cookie(cookie),
             None => peer,
         })
+    }
+
+    fn has_queue(&self) -> bool {
+        self.0.queue.is_some()
     }
 
     fn finished(&self, attempt: &Attempt<'_>) {

@@ -5,6 +5,7 @@
 //! of the address, nobody can make one up, and every process that has the key knows it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -56,6 +57,7 @@ pub struct StickySettings {
 #[derive(Debug)]
 pub(crate) struct Sticky {
     settings: StickySettings,
+    name: Arc<str>,
     key: hmac::Key,
     upstream: String,
 }
@@ -76,7 +78,13 @@ impl Sticky {
     pub(crate) fn new(settings: &StickySettings, upstream: &str, made: &[u8]) -> Self {
         let key = settings.secret.as_ref().map_or(made, |secret| secret.expose().as_bytes());
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self { settings: settings.clone(), key, upstream: upstream.to_owned() }
+        let name = settings.cookie.to_string().into();
+        Self { settings: settings.clone(), name, key, upstream: upstream.to_owned() }
+    }
+
+    /// The cookie's name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// Makes the cookies of these servers.

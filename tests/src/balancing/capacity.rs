@@ -1,8 +1,8 @@
 //! Servers that are full, and requests that wait.
 
-use headwall_testkit::{Gate, Gateway, Origin, Reply, WebSocketEcho, eventually};
+use headwall_testkit::{Gate, Gateway, Origin, Reply, WebSocketEcho, Wire, eventually};
 
-use super::{answers, in_front_of, server};
+use super::{answers, in_front_of, server, upstream};
 
 const ONE: &str = "{ address: \"${A}\", max_connections: 1 }";
 
@@ -83,6 +83,46 @@ async fn a_request_that_waits_too_long_is_answered() {
     gate.open();
     held.await.unwrap().assert_status(200);
     assert_eq!(reason(gateway).await, "upstream_queue_timeout");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_gives_up_its_turn() {
+    let gate = Gate::closed();
+    let a = server("a", &gate).await;
+    let yaml = upstream(ONE, "queue: { length: 1, timeout: 60s }");
+    let yaml = format!(
+        "listeners: [{{ address: \"127.0.0.1:0\", http2: true }}]\n{}",
+        yaml.replace("\n        ", "\n")
+    );
+    let gateway = Gateway::config(&yaml).variable("A", a.address()).start().await;
+    let held = tokio::spawn(gateway.client().get("/slow").send());
+    gate.reached(1).await;
+    let is_waiting =
+        async |count: f64| eventually(10, async || (waiting(&gateway) == Some(count)).then_some(())).await;
+
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.write("GET /closes HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    is_waiting(1.0).await;
+    drop(wire);
+    is_waiting(0.0).await;
+
+    let http2 = gateway.client().http2().keep().await;
+    let resets = tokio::spawn(http2.post("/resets", "a body").send());
+    is_waiting(1.0).await;
+    resets.abort();
+    is_waiting(0.0).await;
+
+    let stays = tokio::spawn(http2.post("/stays", "a body").send());
+    is_waiting(1.0).await;
+    gate.open();
+    held.await.unwrap().assert_status(200);
+    stays.await.unwrap().assert_status(200);
+    let asked: Vec<_> = a.requests().iter().map(|seen| seen.path().to_owned()).collect();
+    assert_eq!(asked, ["/slow", "/stays"], "nobody is asked for those who have left");
+    assert_eq!(a.requests()[1].text(), "a body");
+    let log = gateway.stop().await;
+    let left: Vec<_> = log.iter().filter(|line| line["reason"] == "client_closed").collect();
+    assert_eq!(left.len(), 2, "{log:?}");
 }
 
 #[tokio::test]

@@ -45,6 +45,26 @@ async fn a_client_stays_until_its_server_is_gone() {
 }
 
 #[tokio::test]
+async fn the_app_does_not_see_the_cookie() {
+    let origin = Origin::fixed("hello").await;
+    let gateway = in_front_of(&[&origin], "\"${A}\"", "sticky: { cookie: at }").start().await;
+    let rows = [
+        (None, None, "the first request"),
+        (Some("{own}"), None, "nothing is left"),
+        (Some("theme=dark; {own}; at=other; lang=de"), Some("theme=dark; lang=de"), "the app's own stay"),
+        (Some("at=AAAAAAAAAAAAAAAAAAAAAA; that=1"), Some("that=1"), "one that nobody gave out"),
+    ];
+    let own = cookie(&gateway.client().get("/").send().await).unwrap();
+    for (sent, expected, row) in rows {
+        let call = gateway.client().get("/");
+        let call =
+            sent.into_iter().fold(call, |call, sent| call.header("cookie", &sent.replace("{own}", &own)));
+        call.send().await.assert_status(200);
+        assert_eq!(origin.requests().last().unwrap().header("cookie"), expected, "{row}");
+    }
+}
+
+#[tokio::test]
 async fn a_reload_and_another_policy_leave_clients_where_they_are() {
     let gate = Gate::closed();
     let (a, b) = (server("a", &gate).await, server("b", &gate).await);

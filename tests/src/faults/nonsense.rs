@@ -1,7 +1,7 @@
 //! Answers that are not HTTP, or more than anybody can take: a clear 502, the connection is never used again, and nothing
 //! hangs.
 
-use headwall_testkit::{Gateway, RawOrigin, Wire};
+use headwall_testkit::{Failed, Gateway, RawOrigin, Wire};
 
 use super::{gateway, last_line};
 
@@ -55,6 +55,32 @@ async fn an_answer_that_is_none_is_a_502_and_its_connection_is_not_used_again() 
         assert_eq!(origin.connections(), 2, "{row}: one connection for each request");
         let line = last_line(gateway).await;
         assert_eq!(line["reason"], "upstream_invalid_response", "{row}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_too_early_is_not_taken_for_a_whole_one() {
+    let rows = [
+        ("content-length: 10\r\n\r\nhello", "half of its length"),
+        ("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", "no last chunk"),
+        ("transfer-encoding: chunked\r\n\r\na\r\nhello", "half a chunk"),
+    ];
+    for (rest, row) in rows {
+        let origin = RawOrigin::start(move |mut wire: Wire| async move {
+            wire.read_head().await;
+            wire.write(format!("HTTP/1.1 200 OK\r\n{rest}")).await;
+            wire.finish().await;
+            wire.read_to_end().await;
+        })
+        .await;
+        let gateway = gateway(origin.address(), "", "").await;
+        for _ in 0..2 {
+            let broken = gateway.client().get("/").try_send().await;
+            assert!(matches!(broken, Err(Failed::BrokenOff { .. })), "{row}: {broken:?}");
+        }
+        assert_eq!(origin.connections(), 2, "{row}: one connection for each request");
+        let line = last_line(gateway).await;
+        assert_eq!(line["reason"], "upstream_closed", "{row}: {line}");
     }
 }
 

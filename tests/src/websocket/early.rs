@@ -3,9 +3,10 @@
 //! This is where Pingora's own tunnel loses connections (cloudflare/pingora#946), so there are many handshakes here.
 
 use futures_util::{StreamExt, stream};
-use headwall_testkit::{RawOrigin, Wire, within};
+use headwall_testkit::{Gateway, RawOrigin, Wire, within};
 
 use super::{ACCEPTED, HANDSHAKE, tunnel_to};
+use crate::metrics::metric_is;
 
 /// A text frame from a server: "hi".
 const HI: [u8; 4] = [0x81, 2, b'h', b'i'];
@@ -48,6 +49,37 @@ async fn what_comes_with_the_handshake_is_the_beginning_of_the_tunnel() {
     assert!(client.read_head().await.starts_with("HTTP/1.1 101 "));
     client.write("later").await;
     assert_eq!(client.read_exactly(12).await, "early, later");
+}
+
+#[tokio::test]
+async fn what_comes_while_the_handshake_waits_for_its_turn_is_kept() {
+    let origin = RawOrigin::start(async |mut wire: Wire| {
+        wire.read_head().await;
+        wire.write(ACCEPTED).await;
+        let heard = wire.read_until("later").await;
+        wire.write(heard).await;
+        wire.read_to_end().await;
+    })
+    .await;
+    let gateway = Gateway::start(&format!(
+        "
+        sites: [{{ routes: [{{ websocket: {{ upstream: app }} }}] }}]
+        upstreams: {{ app: {{ servers: [\"{}\"], max_connections: 1, queue: {{ timeout: 60s }} }} }}
+        ",
+        origin.address()
+    ))
+    .await;
+    let mut first = Wire::connect(gateway.address()).await;
+    first.write(HANDSHAKE).await;
+    assert!(first.read_head().await.starts_with("HTTP/1.1 101 "));
+    let mut second = Wire::connect(gateway.address()).await;
+    second.write(format!("{HANDSHAKE}early, ")).await;
+    metric_is(&gateway, "headwall_upstream_waiting{upstream=\"app\"}", 1.0).await;
+    second.write("by and by, ").await;
+    drop(first);
+    assert!(second.read_head().await.starts_with("HTTP/1.1 101 "));
+    second.write("later").await;
+    assert_eq!(second.read_exactly(23).await, "early, by and by, later");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The exchange with an upstream: attempts, bodies, responses.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use super::{deadline, fallback, framing, retry};
 use crate::context::{Next, Running};
 use crate::error::{Failure, cause_of};
-use crate::head::{RequestHead, ResponseHead};
+use crate::head::{self, RequestHead, ResponseHead};
 use crate::service::Forward;
 use crate::upstream::Target;
 use crate::{Context, Error, Flow, LocalReply, Phases, Unavailable};
@@ -100,14 +101,53 @@ async fn show_whole(cx: &mut Context, mut body: Bytes) -> Result<Option<Bytes>> 
 /// Picks the server for the next attempt to pass a client's request on.
 pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
     (cx.attempts.body, cx.attempts.pace, cx.attempts.asked) = (0, None, false);
+    if cx.forward.as_ref().is_some_and(|forward| forward.upstream.inner().has_queue()) {
+        return Box::pin(next_in_turn(session, cx)).await;
+    }
     let session = &*session;
-    next_server(session.req_header(), cx, |target, cx| {
-        if target.announces() {
-            let destination = session.server_addr().and_then(|address| address.as_inet()).copied();
-            target.announce(cx.client_socket(), destination);
-        }
-    })
-    .await
+    let introduce = |target: &mut Target, cx: &Context| introduce(target, cx, || destination(session));
+    next_server(session.req_header(), cx, introduce).await
+}
+
+/// The same where a request may have to wait for its turn: a client that leaves meanwhile gives its turn up.
+async fn next_in_turn(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
+    let destination = destination(session);
+    // What a client of HTTP/1 sends now is its body, or for its tunnel, and not to be read yet.
+    let is_silent = session.is_body_done() && !session.req_header().headers.contains_key(UPGRADE);
+    // Lent from the session, which is watched.
+    let req = head::take_request(session.req_header_mut());
+    let peer = tokio::select! {
+        biased;
+        peer = next_server(&req, cx, |target, cx| introduce(target, cx, || destination)) => peer,
+        left = departure(session, is_silent) => Err(left),
+    };
+    *session.req_header_mut() = req.into();
+    peer
+}
+
+/// Waits until the client has left, if that can be seen.
+async fn departure(session: &mut Session, is_silent: bool) -> Box<PingoraError> {
+    let session = &mut session.downstream_session;
+    let why = if let Some(stream) = session.watch_h2_stream_close() {
+        stream.await.map_or_else(|error| error.to_string(), |reason| reason.to_string())
+    } else if is_silent {
+        session.read_body_or_idle(true).await.map_or_else(|error| error.to_string(), |_| String::new())
+    } else {
+        std::future::pending().await
+    };
+    PingoraError::explain(ErrorType::ConnectionClosed, why).into_down()
+}
+
+/// Tells a server that wants to know it who the client is.
+fn introduce(target: &mut Target, cx: &Context, destination: impl FnOnce() -> Option<SocketAddr>) {
+    if target.announces() {
+        target.announce(cx.client_socket(), destination());
+    }
+}
+
+/// Where the client has connected to.
+fn destination(session: &Session) -> Option<SocketAddr> {
+    session.server_addr().and_then(|address| address.as_inet()).copied()
 }
 
 /// Picks the server for the next attempt, which is begun. `introduce` has it told who is speaking.
@@ -135,10 +175,11 @@ pub(crate) async fn next_server(
     let (attempt, total) = (deadline::of_attempt(&forward), deadline::left(cx));
     target.limit(&forward.timeouts, attempt, total);
     introduce(&mut target, cx);
-    let Target { http, server, lease, cookie, .. } = target;
+    let Target { http, server, lease, cookie, kept_cookie, .. } = target;
     cx.attempts.tried.push(server.clone());
+    let since = Instant::now();
     cx.attempts.running =
-        Some(Running { server, since: Instant::now(), lease, cookie, wire: None, watch: None });
+        Some(Running { server, since, lease, cookie, kept_cookie, wire: None, watch: None });
     Ok(http)
 }
 

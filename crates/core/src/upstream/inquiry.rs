@@ -107,7 +107,8 @@ impl Inquiry {
     /// A connection that was kept may have died in the pool; the question is asked again on another then.
     async fn exchange(&self, req: &RequestHead, peer: &HttpPeer) -> Result<(ResponseHead, Bytes), Broken> {
         loop {
-            let call = self.calls.open(Box::new(peer.clone())).await.map_err(Broken::because)?;
+            let call =
+                self.calls.open(Box::new(peer.clone())).await.map_err(|error| Broken::because(&error))?;
             let is_reused = call.is_reused;
             match self.exchange_on(call, req.clone()).await {
                 Err(broken) if is_reused && broken.failure == Failure::Closed => {}
@@ -118,9 +119,9 @@ impl Inquiry {
 
     async fn exchange_on(&self, mut call: Call, req: RequestHead) -> Result<(ResponseHead, Bytes), Broken> {
         let waits = Waits { send: self.timeout, first_byte: self.timeout, read: self.timeout };
-        let head = call.ask(req, Bytes::new(), waits).await.map_err(Broken::because)?;
+        let head = call.ask(req, Bytes::new(), waits).await.map_err(|error| Broken::because(&error))?;
         let mut body = BytesMut::new();
-        while let Some(piece) = call.piece().await.map_err(Broken::because)? {
+        while let Some(piece) = call.piece().await.map_err(|error| Broken::because(&error))? {
             body.extend_from_slice(&piece);
             if body.len() > self.longest {
                 let cause = String::from("the answer is too long");
@@ -141,7 +142,7 @@ impl fmt::Debug for Inquiry {
 // === impl Broken ===
 
 impl Broken {
-    fn because(error: Box<pingora_error::Error>) -> Self {
-        Self { cause: cause_of(&error), failure: Failure::of(&error) }
+    fn because(error: &pingora_error::Error) -> Self {
+        Self { cause: cause_of(error), failure: Failure::of(error) }
     }
 }

@@ -29,6 +29,7 @@ pub struct Peer {
     announcer: Option<Announcer>,
     lease: Option<Lease>,
     cookie: Option<HeaderValue>,
+    kept_cookie: Option<Arc<str>>,
 }
 
 /// Whatever must not outlive an attempt.
@@ -54,6 +55,7 @@ pub(crate) struct Target {
     pub(crate) server: Arc<str>,
     pub(crate) lease: Option<Lease>,
     pub(crate) cookie: Option<HeaderValue>,
+    pub(crate) kept_cookie: Option<Arc<str>>,
     dial: Arc<Dial>,
     announcer: Option<Announcer>,
 }
@@ -89,7 +91,15 @@ impl Peer {
         // Upgrades never take Pingora's path: the gateway has a tunnel of its own.
         http.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let dial = Dial::within(Timeouts::default().connect.as_std());
-        Self { http: Box::new(http), name, dial, announcer: None, lease: None, cookie: None }
+        Self {
+            http: Box::new(http),
+            name,
+            dial,
+            announcer: None,
+            lease: None,
+            cookie: None,
+            kept_cookie: None,
+        }
     }
 
     /// Speaks another HTTP than HTTP/1.1. A WebSocket is asked for in HTTP/1.1 all the same.
@@ -135,6 +145,14 @@ impl Peer {
         self
     }
 
+    /// Keeps the request's cookies of this name here: they are between its client and the upstream, and no business of the
+    /// server's. Said of a cookie that [`with_cookie`](Self::with_cookie) gives out.
+    #[must_use]
+    pub fn keeping_cookie(mut self, name: Arc<str>) -> Self {
+        self.kept_cookie = Some(name);
+        self
+    }
+
     /// How long a connection may wait idle in the pool for its next request.
     #[must_use]
     pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
@@ -165,17 +183,17 @@ impl Peer {
     }
 
     pub(crate) fn into_target(self) -> Target {
-        let Self { http, name: server, dial, announcer, lease, cookie } = self;
-        Target { http, server, lease, cookie, dial, announcer }
+        let Self { http, name: server, dial, announcer, lease, cookie, kept_cookie } = self;
+        Target { http, server, lease, cookie, kept_cookie, dial, announcer }
     }
 }
 
 impl Clone for Peer {
-    /// The same server without lease and cookie, which belong to one attempt.
+    /// The same server without lease and cookies, which belong to one attempt.
     fn clone(&self) -> Self {
-        let Self { http, name, dial, announcer, lease: _, cookie: _ } = self;
+        let Self { http, name, dial, announcer, lease: _, cookie: _, kept_cookie: _ } = self;
         let (http, name, announcer) = (http.clone(), name.clone(), announcer.clone());
-        Self { http, name, dial: dial.clone(), announcer, lease: None, cookie: None }
+        Self { http, name, dial: dial.clone(), announcer, lease: None, cookie: None, kept_cookie: None }
     }
 }
 
