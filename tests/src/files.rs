@@ -1,7 +1,7 @@
 //! Static files and single-page apps: what is served, to whom, and what never is.
 
 mod beside_nginx;
-mod browser;
+pub(crate) mod browser;
 mod changes;
 mod serving;
 mod settings;

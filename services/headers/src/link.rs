@@ -143,7 +143,7 @@ impl TryFrom<String> for Link {
 
 impl From<Link> for String {
     fn from(link: Link) -> Self {
-        String::from_utf8_lossy(link.written.as_bytes()).into_owned()
+        Self::from_utf8_lossy(link.written.as_bytes()).into_owned()
     }
 }
 
@@ -177,7 +177,8 @@ mod tests {
         ];
         for (text, target) in rows {
             let link = text.parse::<Link>().unwrap();
-            assert_eq!((link.value(), link.target()), (text.trim(), target.as_bytes()), "{text}");
+            assert_eq!(link.value(), text.trim(), "{text}");
+            assert_eq!(link.target(), target.as_bytes(), "{text}");
         }
     }
 

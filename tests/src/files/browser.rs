@@ -20,7 +20,7 @@ document.getElementById("app").textContent =
 "#;
 
 /// The page as it is when it has been loaded. `None` where there is no Chromium.
-async fn dom(url: &str, profile: &std::path::Path) -> Option<String> {
+pub(crate) async fn dom(url: &str, profile: &std::path::Path) -> Option<String> {
     let mut chromium = Command::new("chromium");
     chromium.env("HOME", profile).args(FLAGS.split_whitespace());
     chromium.arg(format!("--user-data-dir={}", profile.display())).arg("--virtual-time-budget=5000").arg(url);
@@ -38,7 +38,7 @@ async fn dom(url: &str, profile: &std::path::Path) -> Option<String> {
 /// Says loudly that a test was not made, past the test runner's capture.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
 fn skip() {
-    eprintln!("SKIPPED files::browser: chromium is not installed");
+    eprintln!("SKIPPED browser: chromium is not installed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

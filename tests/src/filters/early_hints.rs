@@ -157,3 +157,20 @@ async fn a_link_that_no_browser_acts_on_is_an_error_of_the_config() {
     let why = Gateway::config(yaml).try_start().await.err().unwrap_or_default();
     assert!(why.contains("a preload needs `as`") && why.contains("^^^^^"), "{why}");
 }
+
+/// Chromium knows 103s of HTTP/1.1, and does not act on them; the page comes all the same, with what it names in `Link`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chromium_gets_its_page_behind_a_103() {
+    let page = "<!doctype html><title>app</title><p>the page</p>";
+    let css = Fixed::status(200).header("content-type", "text/css").body("p { color: red }");
+    let origin = Origin::builder().route("/", html(page)).route("/app.css", css).start().await;
+    let gateway = gateway(origin.address(), "").await;
+    let profile = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", gateway.address());
+    let Some(page) = crate::files::browser::dom(&url, profile.path()).await else { return };
+    assert!(page.contains("<p>the page</p>"), "{page}");
+    let asked = origin.requests();
+    let navigation = asked.iter().find(|seen| seen.path() == "/").unwrap();
+    assert_eq!(navigation.header("sec-fetch-mode"), Some("navigate"), "so it was sent a 103");
+    assert!(asked.iter().any(|seen| seen.path() == "/app.css"), "the page does not name it, `Link` does");
+}

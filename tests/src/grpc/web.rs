@@ -1,5 +1,7 @@
 //! gRPC-Web: a browser's calls, for a server that knows gRPC alone.
 
+mod browser;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -233,6 +235,33 @@ async fn errors_made_here_are_errors_of_grpc_web() {
             let line = gateway.stop().await.pop().unwrap();
             assert_eq!((&line["status"], &line["reason"]), (&200.into(), &reason.into()), "{row}");
         }
+    }
+}
+
+/// As the handbook has it.
+#[tokio::test]
+async fn a_page_of_another_origin_may_call_and_read_the_status() {
+    let (server, refusing) = (Talk::start().await, Refusing::new());
+    let cors = "{ cors: { origins: [https://app.example.com], \
+                headers: [content-type, x-grpc-web, x-user-agent, grpc-timeout], expose: [grpc-status, grpc-message] } }";
+    for (server, status) in [(server.address, None), (refusing.address, Some("14"))] {
+        let gateway = gateway(server, "", &format!("{cors}, {FILTER}")).await;
+        let client = gateway.client();
+        let asks = |method, path| client.request(method, path).header("origin", "https://app.example.com");
+        let preflight = asks(http::Method::OPTIONS, "/test.Talk/Echo")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,x-grpc-web,x-user-agent")
+            .send()
+            .await;
+        preflight.assert_status(204).assert_header("access-control-allow-origin", "https://app.example.com");
+        let allowed = preflight.header("access-control-allow-headers").unwrap();
+        assert!(allowed.contains("x-grpc-web"), "{allowed}");
+
+        let call = asks(http::Method::POST, "/test.Talk/Echo").body(message("hello"));
+        let reply = call.header("content-type", BINARY).header("x-grpc-web", "1").send().await;
+        reply.assert_status(200).assert_header("access-control-allow-origin", "https://app.example.com");
+        reply.assert_header("access-control-expose-headers", "grpc-status, grpc-message");
+        assert_eq!(reply.header("grpc-status"), status);
     }
 }
 
