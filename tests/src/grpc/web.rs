@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{iter, poll_fn};
-use headwall_testkit::{Client, Echo, Gateway, Origin};
+use headwall_testkit::{Client, Echo, Gateway, Origin, RawOrigin, Wire};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -217,7 +217,7 @@ async fn errors_made_here_are_errors_of_grpc_web() {
             let gateway = gateway(server, "", filters).await;
             let client = client(&gateway, http2);
             let mut reply = None;
-            for _ in 0..2 {
+            for _ in 0..if reason == "rate_limited" { 2 } else { 1 } {
                 let body = message("hello");
                 let body =
                     if content_type == TEXT { STANDARD.encode(body).into() } else { Bytes::from(body) };
@@ -281,6 +281,41 @@ async fn text_that_is_no_base64_is_refused() {
     for line in gateway.stop().await {
         assert_eq!(line["reason"], "invalid_grpc_web", "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_the_server_refuses_to_see_is_read_again_from_its_beginning() {
+    let server = RawOrigin::start(async |wire: Wire| {
+        let mut connection = h2::server::handshake(wire.into_parts().0).await.unwrap();
+        let mut calls = 0;
+        while let Some(Ok((mut req, mut answer))) = connection.accept().await {
+            calls += 1;
+            let is_first = calls == 1;
+            tokio::spawn(async move {
+                let mut body = Vec::new();
+                while let Some(piece) = req.body_mut().data().await {
+                    body.extend_from_slice(&piece.unwrap());
+                }
+                if is_first {
+                    return answer.send_reset(h2::Reason::REFUSED_STREAM);
+                }
+                let res = http::Response::builder().header("content-type", "application/grpc");
+                let mut out = answer.send_response(res.body(()).unwrap(), false).unwrap();
+                out.send_data(body.into(), false).unwrap();
+                out.send_trailers(
+                    [("grpc-status".parse().unwrap(), "0".parse().unwrap())].into_iter().collect(),
+                )
+                .unwrap();
+            });
+        }
+    })
+    .await;
+    let gateway = gateway(server.address(), "", FILTER).await;
+    let body = STANDARD.encode(message("hello"));
+    let reply = gateway.client().post("/a.Service/Method", body).header("content-type", TEXT).send().await;
+    let (messages, trailers) = frames(&read_text(&reply.assert_status(200).body));
+    assert_eq!((messages, trailers), (vec!["hello".to_owned()], vec!["grpc-status:0".to_owned()]));
+    assert_eq!(gateway.stop().await[0]["attempts"], 2);
 }
 
 #[tokio::test]
