@@ -48,6 +48,8 @@ pub struct Context {
     left: bool,
     pub(crate) shortcut: Option<Arc<dyn Shortcut>>,
     cache: Option<&'static str>,
+    /// What the client is told before an upstream is asked.
+    pub(crate) hints: Vec<HeaderValue>,
     pub(crate) forward: Option<Arc<Forward>>,
     /// The request's body as the filters have left it, where it was read before an upstream was asked.
     pub(crate) whole_body: Option<Option<Bytes>>,
@@ -188,6 +190,7 @@ impl Context {
             left: false,
             shortcut: None,
             cache: None,
+            hints: Vec::new(),
             forward: None,
             whole_body: None,
             trailers: None,
@@ -358,6 +361,16 @@ impl Context {
     /// Has a shortcut asked before the request goes to an upstream. The last one offered is.
     pub fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
         self.shortcut = Some(shortcut);
+    }
+
+    /// Tells the client what it is going to need, as one value of `Link` (RFC 8288), in a `103 Early Hints` (RFC 8297): once all
+    /// filters have let the request pass and before an upstream is asked. The answer itself says nothing of it. Said in a
+    /// request hook or by a service; each call adds a value.
+    ///
+    /// Only clients of HTTP/1.1 are told. HTTP/1.0 knows no such answers, Pingora sends none over HTTP/2, and what is answered
+    /// without an upstream is there at once.
+    pub fn hint(&mut self, link: HeaderValue) {
+        self.hints.push(link);
     }
 
     /// Takes away the trailers with which an upstream ends its response (RFC 9110, 6.5): the client does not get them, but

@@ -140,9 +140,10 @@ impl Phases {
     pub const LOG: Self = Self(1 << 2);
     /// [`Filter::request_body`].
     pub const REQUEST_BODY: Self = Self(1 << 3);
-    /// [`Filter::request_body`] for a filter that only watches: it changes nothing, refuses nothing, and may be shown a body
-    /// again from its beginning when a further attempt is made, which it tells by [`Context::attempt`]. Requests of other
-    /// filters that see bodies are not repeated once a server may have seen them.
+    /// [`Filter::request_body`] for a filter that decides nothing by a body: it only watches, or makes the same of it each
+    /// time. It may be shown one again from its beginning when a further attempt is made, which it tells by
+    /// [`Context::attempt`], and none of a request that a cache answers. Requests of other filters that see bodies are not
+    /// repeated once a server may have seen them.
     pub const WATCH_REQUEST_BODY: Self = Self(Self::REQUEST_BODY.0 | 1 << 7);
     /// [`Filter::response_body`].
     pub const RESPONSE_BODY: Self = Self(1 << 4);

@@ -35,6 +35,7 @@ impl Modules {
         modules.filter::<headwall_compress::Compress>("compress");
         modules.filter::<headwall_limits::ConcurrencyLimit>("concurrency_limit");
         modules.filter::<headwall_access::Cors>("cors");
+        modules.filter::<headwall_headers::EarlyHints>("early_hints");
         modules.filter::<headwall_error_pages::ErrorPages>("error_pages");
         modules.filter::<headwall_access::ForwardAuth>("forward_auth");
         modules.filter::<headwall_grpc_web::GrpcWeb>("grpc_web");

@@ -69,8 +69,9 @@ impl Translator {
 
 #[async_trait]
 impl Filter for Translator {
+    /// Text that is none is refused each time, so calls may be repeated as they may be without the filter.
     fn phases(&self) -> Phases {
-        Phases::REQUEST | Phases::REQUEST_BODY | Phases::RESPONSE | Phases::RESPONSE_BODY
+        Phases::REQUEST | Phases::WATCH_REQUEST_BODY | Phases::RESPONSE | Phases::RESPONSE_BODY
     }
 
     async fn request(&self, req: &mut RequestHead, cx: &mut Context) -> Result<Flow, BoxError> {

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn text_is_read_in_whatever_pieces_it_comes() {
-        let rows: [(&[&[u8]], Result<&[u8], InvalidText>, &str); 9] = [
+        type Row = (&'static [&'static [u8]], Result<&'static [u8], InvalidText>, &'static str);
+        let rows: [Row; 9] = [
             (&[b"aGVsbG8="], Ok(b"hello"), "whole"),
             (&[b"a", b"", b"GVsb", b"G8", b"="], Ok(b"hello"), "in crumbs"),
             (&[b"aA==ZWxsbw=="], Ok(b"hello"), "padded in the middle"),

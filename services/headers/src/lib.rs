@@ -1,4 +1,5 @@
-//! Two filters for headers: `headers` edits them, `security_headers` is a preset.
+//! Three filters for headers: `headers` edits them, `security_headers` is a preset, and `early_hints` tells browsers what a page
+//! needs.
 //!
 //! ```yaml
 //! filters:
@@ -14,9 +15,13 @@
 
 mod cookies;
 mod edit;
+mod hints;
+mod link;
 mod prepared;
 mod security;
 
 pub use cookies::CookieRule;
 pub use edit::{Headers, Replace, RequestEdit, ResponseEdit};
+pub use hints::EarlyHints;
+pub use link::{InvalidLink, Link};
 pub use security::SecurityHeaders;

@@ -139,6 +139,24 @@ async fn a_client_that_expects_100_continue_is_told_to() {
     assert_eq!(origin.requests()[0].text(), "body");
 }
 
+/// A known limit: Pingora sends no informational answers over HTTP/2. Nobody has to wait for this one (RFC 9110, 10.1.1).
+#[tokio::test]
+async fn a_client_of_http2_that_expects_100_continue_need_not_wait_for_it() {
+    let origin = Origin::builder().otherwise(Echo).start().await;
+    let gateway = Gateway::start(&format!(
+        "
+        listeners: [{{ address: \"127.0.0.1:0\", http2: true }}]
+        sites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]
+        upstreams: {{ app: {{ servers: [\"{}\"] }} }}
+        ",
+        origin.address()
+    ))
+    .await;
+    let call = gateway.client().http2().post("/", "body").header("expect", "100-continue");
+    call.send().await.assert_status(200);
+    assert_eq!(origin.requests()[0].text(), "body");
+}
+
 #[tokio::test]
 async fn an_answer_without_a_body_has_none() {
     let origin = Origin::builder()

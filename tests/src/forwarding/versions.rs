@@ -1,5 +1,6 @@
 //! Versions of HTTP, informational answers and trailers.
 
+use bytes::Bytes;
 use headwall_testkit::{Feeds, Gateway, Origin, RawOrigin, Response, Seen, Wire};
 
 use super::in_front_of;
@@ -75,6 +76,49 @@ async fn early_hints_pass() {
     let answer = wire.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
     assert_eq!(gateway.stop().await[0]["status"], 200, "the log tells of the final answer");
+}
+
+/// A known limit: Pingora sends no informational answers over HTTP/2, and takes none from a server that speaks it.
+#[tokio::test]
+async fn early_hints_do_not_pass_http2_and_the_answer_does() {
+    let http1 = RawOrigin::start(async |mut wire: Wire| {
+        wire.read_head().await;
+        wire.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n").await;
+        wire.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+    })
+    .await;
+    let http2 = RawOrigin::start(async |wire: Wire| {
+        let mut connection = h2::server::handshake(wire.into_parts().0).await.unwrap();
+        while let Some(Ok((_, mut answer))) = connection.accept().await {
+            let hints = http::Response::builder().status(103).header("link", "</a.css>; rel=preload");
+            answer.send_informational(hints.body(()).unwrap()).unwrap();
+            let mut body = answer.send_response(http::Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(b"hello"), true).unwrap();
+        }
+    })
+    .await;
+    for (origin, protocol, row) in [(&http1, "http1", "to the client"), (&http2, "http2", "from the server")]
+    {
+        let gateway = Gateway::start(&format!(
+            "
+            listeners: [{{ address: \"127.0.0.1:0\", http2: true }}]
+            sites: [{{ routes: [{{ api: {{ upstream: app }} }}] }}]
+            upstreams: {{ app: {{ servers: [\"{}\"], protocol: {protocol} }} }}
+            ",
+            origin.address()
+        ))
+        .await;
+        if protocol == "http1" {
+            let reply = gateway.client().http2().get("/").send().await;
+            reply.assert_status(200).assert_text("hello").assert_no_header("link");
+        } else {
+            let mut wire = Wire::connect(gateway.address()).await;
+            wire.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+            let answer = wire.read_to_end().await;
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("hello"), "{row}: {answer}");
+        }
+        assert_eq!(gateway.stop().await[0]["status"], 200, "{row}");
+    }
 }
 
 /// A known limit: Pingora reads the trailers of an HTTP/1.1 answer and does not pass them on. The body is whole all the

@@ -1,10 +1,12 @@
 //! gRPC-Web: a browser's calls, for a server that knows gRPC alone.
 
+mod browser;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{iter, poll_fn};
-use headwall_testkit::{Client, Echo, Gateway, Origin};
+use headwall_testkit::{Client, Echo, Gateway, Origin, RawOrigin, Wire};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -215,7 +217,7 @@ async fn errors_made_here_are_errors_of_grpc_web() {
             let gateway = gateway(server, "", filters).await;
             let client = client(&gateway, http2);
             let mut reply = None;
-            for _ in 0..2 {
+            for _ in 0..if reason == "rate_limited" { 2 } else { 1 } {
                 let body = message("hello");
                 let body =
                     if content_type == TEXT { STANDARD.encode(body).into() } else { Bytes::from(body) };
@@ -236,6 +238,33 @@ async fn errors_made_here_are_errors_of_grpc_web() {
     }
 }
 
+/// As the handbook has it.
+#[tokio::test]
+async fn a_page_of_another_origin_may_call_and_read_the_status() {
+    let (server, refusing) = (Talk::start().await, Refusing::new());
+    let cors = "{ cors: { origins: [https://app.example.com], \
+                headers: [content-type, x-grpc-web, x-user-agent, grpc-timeout], expose: [grpc-status, grpc-message] } }";
+    for (server, status) in [(server.address, None), (refusing.address, Some("14"))] {
+        let gateway = gateway(server, "", &format!("{cors}, {FILTER}")).await;
+        let client = gateway.client();
+        let asks = |method, path| client.request(method, path).header("origin", "https://app.example.com");
+        let preflight = asks(http::Method::OPTIONS, "/test.Talk/Echo")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,x-grpc-web,x-user-agent")
+            .send()
+            .await;
+        preflight.assert_status(204).assert_header("access-control-allow-origin", "https://app.example.com");
+        let allowed = preflight.header("access-control-allow-headers").unwrap();
+        assert!(allowed.contains("x-grpc-web"), "{allowed}");
+
+        let call = asks(http::Method::POST, "/test.Talk/Echo").body(message("hello"));
+        let reply = call.header("content-type", BINARY).header("x-grpc-web", "1").send().await;
+        reply.assert_status(200).assert_header("access-control-allow-origin", "https://app.example.com");
+        reply.assert_header("access-control-expose-headers", "grpc-status, grpc-message");
+        assert_eq!(reply.header("grpc-status"), status);
+    }
+}
+
 #[tokio::test]
 async fn text_that_is_no_base64_is_refused() {
     let server = Talk::start().await;
@@ -252,6 +281,41 @@ async fn text_that_is_no_base64_is_refused() {
     for line in gateway.stop().await {
         assert_eq!(line["reason"], "invalid_grpc_web", "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_the_server_refuses_to_see_is_read_again_from_its_beginning() {
+    let server = RawOrigin::start(async |wire: Wire| {
+        let mut connection = h2::server::handshake(wire.into_parts().0).await.unwrap();
+        let mut calls = 0;
+        while let Some(Ok((mut req, mut answer))) = connection.accept().await {
+            calls += 1;
+            let is_first = calls == 1;
+            tokio::spawn(async move {
+                let mut body = Vec::new();
+                while let Some(piece) = req.body_mut().data().await {
+                    body.extend_from_slice(&piece.unwrap());
+                }
+                if is_first {
+                    return answer.send_reset(h2::Reason::REFUSED_STREAM);
+                }
+                let res = http::Response::builder().header("content-type", "application/grpc");
+                let mut out = answer.send_response(res.body(()).unwrap(), false).unwrap();
+                out.send_data(body.into(), false).unwrap();
+                out.send_trailers(
+                    [("grpc-status".parse().unwrap(), "0".parse().unwrap())].into_iter().collect(),
+                )
+                .unwrap();
+            });
+        }
+    })
+    .await;
+    let gateway = gateway(server.address(), "", FILTER).await;
+    let body = STANDARD.encode(message("hello"));
+    let reply = gateway.client().post("/a.Service/Method", body).header("content-type", TEXT).send().await;
+    let (messages, trailers) = frames(&read_text(&reply.assert_status(200).body));
+    assert_eq!((messages, trailers), (vec!["hello".to_owned()], vec!["grpc-status:0".to_owned()]));
+    assert_eq!(gateway.stop().await[0]["attempts"], 2);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::{Exchange, Settings, UnderscoreHeaders, exchange, framing};
+use super::{Exchange, Settings, UnderscoreHeaders, exchange, exit, framing};
 use crate::connection::{Connection, Phase};
 use crate::head::{RequestHead, take_request};
 use crate::{Action, Error, LocalReply, Route, Service, front};
@@ -81,6 +81,9 @@ pub(super) async fn decide<S: Service>(
         Ok(Action::Forward(_)) if announced > cx.body_limit() => Ok(Action::Reply(exchange::too_large())),
         action => action,
     };
+    if !cx.hints.is_empty() && matches!(action, Ok(Action::Forward(_))) {
+        Box::pin(exit::hint(session, cx)).await;
+    }
     let action = match (action, cx.shortcut.take()) {
         // A filter that judges bodies may refuse a request by its body, and by its having none: it has the last word.
         (Ok(Action::Forward(forward)), Some(shortcut)) if !cx.entered.iter().any(Route::judges_requests) => {

@@ -1,8 +1,8 @@
 //! The one exit for every reply that is made here, and the end of every request.
 
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LINK, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_error::{Error as PingoraError, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, Session};
 
@@ -22,6 +22,20 @@ pub(super) fn reply_to(error: &Error) -> LocalReply {
         Error::NoHealthyServer { .. } | Error::Exchange(_) => log::debug!("{error}"),
     }
     error.reply()
+}
+
+/// Tells the client what filters have hinted at (RFC 8297), ahead of the answer. That follows in any case, so a client that
+/// cannot be written to is noticed there.
+pub(super) async fn hint(session: &mut Session, cx: &mut Context) {
+    if cx.request_line().version != Version::HTTP_11 {
+        return;
+    }
+    let mut res = blank_response();
+    res.status = StatusCode::EARLY_HINTS;
+    res.headers = cx.hints.drain(..).map(|link| (LINK, link)).collect();
+    if let Err(error) = session.write_response_header(Box::new(res.into()), false).await {
+        log::debug!("early hints could not be written: {error}");
+    }
 }
 
 /// Sends a reply. The answer is what `request_filter` reports: the response is written.
@@ -231,7 +245,7 @@ pub(super) fn log<S>(session: &mut Session, exchange: &mut Exchange<S>, error: O
     let cx = &mut exchange.cx;
     cx.finish_attempt(failure);
     let outcome = Outcome {
-        status: session.response_written().map(|res| res.status),
+        status: session.response_written().map(|res| res.status).filter(is_answer),
         reason: cx.verdict.reason.or(failure.map(Failure::reason)),
         duration: cx.started().elapsed(),
         bytes_received: session.body_bytes_read() as u64,
@@ -243,6 +257,11 @@ pub(super) fn log<S>(session: &mut Session, exchange: &mut Exchange<S>, error: O
         route.log(&outcome, &exchange.cx);
     }
     write_line(exchange, &session.req_header().headers, &outcome, "http");
+}
+
+/// Whether a status is that of an answer. A client that has left after an informational one was sent none.
+fn is_answer(status: &StatusCode) -> bool {
+    !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Adds a request to its route's numbers.
