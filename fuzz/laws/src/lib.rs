@@ -12,6 +12,7 @@ mod head;
 mod path;
 mod proxy;
 mod rate;
+mod wishes;
 
 pub use chunks::chunks;
 pub use config::config;
@@ -20,12 +21,13 @@ pub use head::head;
 pub use path::path;
 pub use proxy::proxy;
 pub use rate::rate;
+pub use wishes::wishes;
 
 /// A law by its name, which is also that of its fuzz target and of the directory of its seeds.
 pub type Law = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const LAWS: [Law; 7] = [
+pub const LAWS: [Law; 8] = [
     ("chunks", chunks),
     ("config", config),
     ("forwarded", forwarded),
@@ -33,6 +35,7 @@ pub const LAWS: [Law; 7] = [
     ("path", path),
     ("proxy", proxy),
     ("rate", rate),
+    ("wishes", wishes),
 ];
 
 #[cfg(test)]

@@ -92,6 +92,11 @@ fn values_read_back() {
 }
 
 #[test]
+fn wishes_are_for_what_is_there() {
+    holds("wishes");
+}
+
+#[test]
 fn every_law_has_a_target() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml")).unwrap();
     for (name, _) in LAWS {
