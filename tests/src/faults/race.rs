@@ -6,7 +6,6 @@
 //! Whoever keeps connections for longer than Node loses it. The apps here are busy most of the time, and each of many
 //! clients sends a POST every 5 seconds or so to an app of its own, which is the worst that steady slow traffic can do.
 
-use std::io::{Write as _, stderr};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::process::Stdio;
@@ -19,7 +18,7 @@ use tokio::process::{Child, Command};
 
 use crate::caddy::Caddy;
 use crate::nginx::Nginx;
-use crate::real_peers::skip;
+use crate::real_peers::{say, skip};
 
 /// Apps in one process, which sleeps where a real one works. It prints where they are.
 const SCRIPT: &str = "
@@ -148,10 +147,9 @@ impl Tally {
         assert_eq!(seen, sent, "{row}: the apps have read each request once");
     }
 
-    /// Says it past the test runner's capture.
     fn report(&self, proxy: &str) {
         let (lost, sent) = (self.lost.len(), self.sent);
-        writeln!(stderr(), "{proxy} lost {lost} of {sent} requests in the race with a busy Node").unwrap();
+        say(&format!("{proxy} lost {lost} of {sent} requests in the race with a busy Node"));
     }
 }
 
