@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 
 use crate::caddy::Caddy;
 use crate::nginx::Nginx;
-use crate::real_peers::skip;
+use crate::real_peers::{say, skip};
 
 /// Apps in one process, which sleeps where a real one works. It prints where they are.
 const SCRIPT: &str = "
@@ -147,10 +147,9 @@ impl Tally {
         assert_eq!(seen, sent, "{row}: the apps have read each request once");
     }
 
-    /// Says it past the test runner's capture.
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests may like to see it")]
     fn report(&self, proxy: &str) {
-        eprintln!("{proxy} lost {} of {} requests in the race with a busy Node", self.lost.len(), self.sent);
+        let (lost, sent) = (self.lost.len(), self.sent);
+        say(&format!("{proxy} lost {lost} of {sent} requests in the race with a busy Node"));
     }
 }
 

@@ -112,8 +112,8 @@ pub(crate) async fn next_peer(session: &mut Session, cx: &mut Context) -> Result
 /// The same where a request may have to wait for its turn: a client that leaves meanwhile gives its turn up.
 async fn next_in_turn(session: &mut Session, cx: &mut Context) -> Result<Box<HttpPeer>> {
     let destination = destination(session);
-    // What a client of HTTP/1 sends now is its body, or for its tunnel, and not to be read yet.
-    let is_silent = session.is_body_done() && !session.req_header().headers.contains_key(UPGRADE);
+    // What a client of HTTP/1 sends now is its body, and not to be read yet.
+    let is_silent = session.is_body_done();
     // Lent from the session, which is watched.
     let req = head::take_request(session.req_header_mut());
     let peer = tokio::select! {
