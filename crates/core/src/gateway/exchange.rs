@@ -420,4 +420,40 @@ mod tests {
             assert_eq!(piece.as_deref(), passed.map(str::as_bytes), "{row}");
         }
     }
+
+    /// Says in the body how many trailers there were.
+    struct Taker;
+
+    impl Filter for Taker {
+        fn phases(&self) -> Phases {
+            Phases::RESPONSE_BODY
+        }
+
+        fn response_body(
+            &self,
+            piece: &mut Option<Bytes>,
+            end: bool,
+            cx: &mut Context,
+        ) -> Result<(), BoxError> {
+            if end && let Some(trailers) = cx.take_trailers().filter(|trailers| !trailers.is_empty()) {
+                *piece = Some(trailers.len().to_string().into());
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trailers_that_are_taken_go_no_further() {
+        let trailers: HeaderMap = [(SET_COOKIE, "a=1".parse().unwrap())].into_iter().collect();
+        let mut cx = Context::unknown();
+        let mut left = trailers.clone();
+        assert_eq!(relayed_trailers(&mut cx, &mut left).unwrap(), None, "nobody wants them");
+        assert_eq!(left, trailers);
+
+        cx.entered.push(Route::builder("taker", NotFound).filter("taker", Taker).build());
+        assert_eq!(relayed_trailers(&mut cx, &mut left).unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(left.is_empty() && cx.trailers.is_none());
+        let rest = relayed_trailers(&mut cx, &mut left).unwrap();
+        assert_eq!(rest.as_deref(), Some(&b""[..]), "the body ends without them, too");
+    }
 }
