@@ -7,22 +7,49 @@ use tokio::net::{TcpListener, TcpSocket};
 /// 127.0.0.1 with a port that the kernel chooses.
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Listens at `address`, with `SO_REUSEADDR`, so that a stopped origin can come back while old connections are in
-/// `TIME_WAIT`. Returns the socket and where it really listens.
-///
-/// # Panics
-///
-/// When the address cannot be had.
-pub(crate) fn listen(address: SocketAddr) -> (TcpListener, SocketAddr) {
-    let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(1024)?;
-        let local = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, local))
-    };
-    bound().unwrap_or_else(|error| panic!("an origin cannot listen at {address}: {error}"))
+/// A port of a fixture's own. While this lives nobody is given the port by chance: whoever has stopped listening there is
+/// gone, and not somebody else.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _bound: TcpSocket,
+    address: SocketAddr,
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Takes the port of this address. `SO_REUSEADDR` lets several have it of which one listens, so a stopped origin can come
+    /// back, and while old connections are in `TIME_WAIT` too.
+    ///
+    /// # Panics
+    ///
+    /// When the address cannot be had.
+    pub(crate) fn take(address: SocketAddr) -> Self {
+        let taken = bind(address).and_then(|bound| Ok(Self { address: bound.local_addr()?, _bound: bound }));
+        taken.unwrap_or_else(|error| panic!("an origin cannot listen at {address}: {error}"))
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Listens there.
+    ///
+    /// # Panics
+    ///
+    /// When somebody else does.
+    pub(crate) fn listen(&self) -> TcpListener {
+        let listener = bind(self.address).and_then(|socket| socket.listen(1024));
+        listener.unwrap_or_else(|error| panic!("an origin cannot listen at {}: {error}", self.address))
+    }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// An address of the loopback at which nobody listens: connections to it are refused.
@@ -64,7 +91,18 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "an origin cannot listen at")]
     async fn a_taken_port_is_told() {
-        let (_listener, address) = listen(ANY_PORT);
-        listen(address);
+        let place = Place::take(ANY_PORT);
+        let _listener = place.listen();
+        Place::take(place.address());
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_for_who_comes_back() {
+        let place = Place::take(ANY_PORT);
+        drop(place.listen());
+        let refused = TcpStream::connect(place.address()).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        let _back = Place::take(place.address()).listen();
+        TcpStream::connect(place.address()).await.unwrap();
     }
 }

@@ -29,13 +29,13 @@ pub use self::response::Response;
 use self::seen::Journal;
 pub use self::seen::Seen;
 use crate::certificates::{Authority, Identity};
-use crate::listen::{ANY_PORT, listen};
+use crate::listen::{ANY_PORT, Place};
 use crate::tasks::Tasks;
 
 /// A running HTTP origin on the loopback. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Origin {
-    address: SocketAddr,
+    place: Place,
     scheme: &'static str,
     journal: Arc<Journal>,
     tasks: Tasks,
@@ -76,13 +76,13 @@ impl Origin {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.place.address()
     }
 
     /// Where it listens as a URL without a path, `https://` when it speaks TLS.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.address)
+        format!("{}://{}", self.scheme, self.address())
     }
 
     /// How many requests have arrived.
@@ -201,12 +201,13 @@ impl OriginBuilder {
     pub async fn start_on(self, address: SocketAddr) -> Origin {
         let acceptor = self.speaks.acceptor();
         let scheme = if acceptor.is_some() { "https" } else { "http" };
-        let (listener, address) = listen(address);
+        let place = Place::take(address);
+        let listener = place.listen();
         let journal = Journal::new();
         let tasks = Tasks::new();
         let site = Site { routes: self, acceptor, journal: Arc::clone(&journal), tasks: tasks.clone() };
         tasks.spawn(accept(listener, Arc::new(site)));
-        Origin { address, scheme, journal, tasks }
+        Origin { place, scheme, journal, tasks }
     }
 
     fn behaviour(&self, path: &str) -> &dyn Behaviour {

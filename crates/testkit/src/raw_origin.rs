@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::deadline::patiently;
-use crate::listen::{ANY_PORT, listen};
+use crate::listen::{ANY_PORT, Place};
 use crate::tasks::Tasks;
 use crate::wire::Wire;
 
@@ -28,7 +28,7 @@ use crate::wire::Wire;
 /// ```
 #[derive(Debug)]
 pub struct RawOrigin {
-    address: SocketAddr,
+    place: Place,
     connections: Arc<watch::Sender<usize>>,
     tasks: Tasks,
 }
@@ -45,7 +45,8 @@ impl RawOrigin {
         F: Fn(Wire) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (listener, address) = listen(ANY_PORT);
+        let place = Place::take(ANY_PORT);
+        let listener = place.listen();
         let connections = Arc::new(watch::Sender::new(0));
         let tasks = Tasks::new();
         let (accepted, scripts) = (Arc::clone(&connections), tasks.clone());
@@ -55,7 +56,7 @@ impl RawOrigin {
                 scripts.spawn(script(Wire::new(stream)));
             }
         });
-        Self { address, connections, tasks }
+        Self { place, connections, tasks }
     }
 
     /// An origin that accepts connections and never says a word.
@@ -74,7 +75,7 @@ impl RawOrigin {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.place.address()
     }
 
     /// How many connections have been accepted.

@@ -1,12 +1,13 @@
 //! The form of error replies: what the client asked for, with the headers of the site, readable while it is uploading.
 
-use headwall_testkit::{Client, Fixed, Gateway, Origin, Wire};
+use std::net::SocketAddr;
 
-use super::Refusing;
+use headwall_testkit::{Client, Fixed, Gateway, Origin, Wire, deaf_address};
+
 use crate::forwarding::in_front_of;
 
 /// A site with a preset, and a route for each kind of error.
-async fn start(refusing: &Refusing) -> Gateway {
+async fn start(refusing: SocketAddr) -> Gateway {
     Gateway::config(
         r#"
         sites:
@@ -25,15 +26,15 @@ async fn start(refusing: &Refusing) -> Gateway {
         upstreams: { down: { servers: ["${DOWN}"] } }
         "#,
     )
-    .variable("DOWN", refusing.address)
+    .variable("DOWN", refusing)
     .start()
     .await
 }
 
 #[tokio::test]
 async fn the_form_follows_accept() {
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let rows = [
         (None, "application/json", r#"{"error":"Nothing was found here."}"#),
@@ -62,8 +63,8 @@ async fn the_form_follows_accept() {
 
 #[tokio::test]
 async fn every_error_has_the_headers_of_its_site() {
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     gateway.client().get("/limited").send().await.assert_status(200);
     for (path, status) in [("/nowhere", 404), ("/post", 405), ("/limited", 429), ("/bad-gateway", 502)] {
         let reply = gateway.client().get(path).send().await;
@@ -78,8 +79,8 @@ async fn every_error_has_the_headers_of_its_site() {
 /// RFC 9110, 9.3.2: the head of a GET and no body.
 #[tokio::test]
 async fn an_error_on_head_has_no_body() {
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     for (path, status) in [("/nowhere", 404), ("/post", 405), ("/bad-gateway", 502)] {
         let mut wire = Wire::connect(gateway.address()).await;
         wire.write(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
@@ -98,8 +99,8 @@ async fn an_error_on_head_has_no_body() {
 #[tokio::test]
 async fn a_client_that_is_still_uploading_can_read_why_it_is_refused() {
     const MIB: usize = 1024 * 1024;
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     for (path, status) in [("/refused", 403), ("/nowhere", 404), ("/bad-gateway", 502)] {
         let mut wire = Wire::connect(gateway.address()).await;
         wire.write(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 4 * MIB)).await;
@@ -125,8 +126,8 @@ async fn an_origin_that_answers_early_is_heard_by_a_client_that_is_still_uploadi
 
 #[tokio::test]
 async fn a_connection_goes_on_after_an_error() {
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     let client = Client::connect(gateway.address()).await;
     client.get("/nowhere").send().await.assert_status(404);
     client.get("/post").send().await.assert_status(405);
@@ -137,8 +138,8 @@ async fn a_connection_goes_on_after_an_error() {
 /// What of a body nobody has read may be long, so the connection ends with the answer, and the answer says so.
 #[tokio::test]
 async fn a_body_that_nobody_wants_ends_the_connection() {
-    let refusing = Refusing::new();
-    let gateway = start(&refusing).await;
+    let refusing = deaf_address();
+    let gateway = start(refusing).await;
     let client = Client::connect(gateway.address()).await;
     let reply = client.post("/nowhere", "a body").send().await;
     reply.assert_status(404).assert_header("connection", "close");

@@ -1,8 +1,7 @@
 //! Second attempts: only where the first cannot have had an effect.
 
-use headwall_testkit::{Client, Gateway, Origin, RawOrigin, Wire};
+use headwall_testkit::{Client, Gateway, Origin, RawOrigin, Wire, deaf_address};
 
-use super::Refusing;
 use crate::forwarding::in_front_of;
 
 /// An origin whose connections are good for one request each, and do not say so: the second is read and then cut.
@@ -17,14 +16,14 @@ async fn cutting() -> RawOrigin {
 
 #[tokio::test]
 async fn another_server_is_asked_when_one_refuses_connections() {
-    let (refusing, origin) = (Refusing::new(), Origin::fixed("hello").await);
+    let (refusing, origin) = (deaf_address(), Origin::fixed("hello").await);
     let gateway = Gateway::config(
         r#"
         sites: [{ routes: [{ api: { upstream: app } }] }]
         upstreams: { app: { servers: ["${DOWN}", "${UP}"] } }
         "#,
     )
-    .variable("DOWN", refusing.address)
+    .variable("DOWN", refusing)
     .variable("UP", origin.address())
     .start()
     .await;
@@ -49,14 +48,14 @@ async fn another_server_is_asked_when_one_refuses_connections() {
 
 #[tokio::test]
 async fn attempts_can_be_limited_to_one() {
-    let (refusing, origin) = (Refusing::new(), Origin::fixed("hello").await);
+    let (refusing, origin) = (deaf_address(), Origin::fixed("hello").await);
     let gateway = Gateway::config(
         r#"
         sites: [{ routes: [{ api: { upstream: app, retry: { attempts: 1 } } }] }]
         upstreams: { app: { servers: ["${DOWN}", "${UP}"] } }
         "#,
     )
-    .variable("DOWN", refusing.address)
+    .variable("DOWN", refusing)
     .variable("UP", origin.address())
     .start()
     .await;

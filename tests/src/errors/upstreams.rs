@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use headwall_testkit::{Client, Failed, Feeds, Gate, Gateway, Origin, RawOrigin, Wire};
+use headwall_testkit::{Client, Failed, Feeds, Gate, Gateway, Origin, RawOrigin, Wire, deaf_address};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{Refusing, assert_error};
+use super::assert_error;
 use crate::forwarding::in_front_of;
 use crate::metrics::metric_is;
 
@@ -32,8 +32,8 @@ async fn reason(gateway: Gateway) -> String {
 
 #[tokio::test]
 async fn a_server_that_refuses_connections_is_a_502() {
-    let refusing = Refusing::new();
-    let gateway = in_front_of(refusing.address).await;
+    let refusing = deaf_address();
+    let gateway = in_front_of(refusing).await;
     assert_error(&gateway.client().get("/").send().await, 502, UNREACHABLE);
     metric_is(&gateway, "headwall_upstream_requests_total{outcome=\"failed\",upstream=\"app\"}", 2.0).await;
     assert_eq!(reason(gateway).await, "upstream_connect_refused");
@@ -135,14 +135,14 @@ async fn a_connection_that_does_not_open_in_time_is_a_504() {
 
 #[tokio::test]
 async fn without_a_healthy_server_the_answer_is_503_and_when_to_come_back() {
-    let refusing = Refusing::new();
+    let refusing = deaf_address();
     let gateway = Gateway::config(
         r#"
         sites: [{ name: site, routes: [{ name: route, api: { upstream: app } }] }]
         upstreams: { app: { servers: ["${APP}"], health_check: { interval: 3s, fall: 1 } } }
         "#,
     )
-    .variable("APP", refusing.address)
+    .variable("APP", refusing)
     .start()
     .await;
     let reply = gateway.client().get("/").send().await;

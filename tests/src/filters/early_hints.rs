@@ -1,9 +1,8 @@
 //! `early_hints`: what a page needs is told before there is the page, and with it.
 
-use headwall_testkit::{Fixed, Gate, Gateway, Origin, Wire};
+use headwall_testkit::{Fixed, Gate, Gateway, Origin, Wire, deaf_address};
 
 use crate::chromium::Chromium;
-use crate::errors::Refusing;
 
 const LINKS: &str = r#"["</app.css>; rel=preload; as=style", "<https://fonts.example.com>; rel=preconnect"]"#;
 const NAVIGATION: &str = "Host: a\r\nSec-Fetch-Mode: navigate\r\n\r\n";
@@ -129,8 +128,8 @@ async fn files_have_them_too() {
 
 #[tokio::test]
 async fn an_error_may_follow() {
-    let refusing = Refusing::new();
-    let gateway = gateway(refusing.address, "").await;
+    let refusing = deaf_address();
+    let gateway = gateway(refusing, "").await;
     let mut wire = Wire::connect(gateway.address()).await;
     wire.write(format!("GET / HTTP/1.1\r\n{NAVIGATION}")).await;
     assert!(wire.read_head().await.starts_with("HTTP/1.1 103 "));

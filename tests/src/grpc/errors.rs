@@ -1,19 +1,18 @@
 //! What a client of gRPC is told when the answer is Headwall's own.
 
-use headwall_testkit::RawOrigin;
+use headwall_testkit::{RawOrigin, deaf_address};
 use tonic::Code;
 
 use super::peers::Talk;
 use super::{caller, gateway};
-use crate::errors::Refusing;
 
 #[tokio::test]
 async fn errors_are_told_in_words_of_grpc() {
-    let (server, refusing, silent) = (Talk::start().await, Refusing::new(), RawOrigin::silent().await);
+    let (server, refusing, silent) = (Talk::start().await, deaf_address(), RawOrigin::silent().await);
     let tight = "{ rate_limit: { rate: 1r/m } }";
     let slow = ", timeouts: { first_byte: 300ms, read: 300ms }";
     let rows = [
-        (refusing.address, "", "", Code::Unavailable, "upstream_connect_refused"),
+        (refusing, "", "", Code::Unavailable, "upstream_connect_refused"),
         (silent.address(), slow, "", Code::DeadlineExceeded, "upstream_read_timeout"),
         (server.address, "", tight, Code::ResourceExhausted, "rate_limited"),
     ];

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{iter, poll_fn};
-use headwall_testkit::{Client, Echo, Gateway, Origin, RawOrigin, Wire};
+use headwall_testkit::{Client, Echo, Gateway, Origin, RawOrigin, Wire, deaf_address};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -15,7 +15,6 @@ use tonic_web::{GrpcWebCall, GrpcWebClientService};
 
 use super::peers::{Caller, Talk};
 use super::{caller, gateway};
-use crate::errors::Refusing;
 
 const FILTER: &str = "{ grpc_web: {} }";
 const BINARY: &str = "application/grpc-web+proto";
@@ -202,15 +201,15 @@ async fn the_server_sees_grpc() {
 
 #[tokio::test]
 async fn errors_made_here_are_errors_of_grpc_web() {
-    let (server, refusing) = (Talk::start().await, Refusing::new());
+    let (server, refusing) = (Talk::start().await, deaf_address());
     let tight = "{ rate_limit: { rate: 1r/m } }";
     let (before, behind) = (format!("{tight}, {FILTER}"), format!("{FILTER}, {tight}"));
     let rows = [
-        (refusing.address, FILTER, "/test.Talk/Echo", "14", "upstream_connect_refused"),
+        (refusing, FILTER, "/test.Talk/Echo", "14", "upstream_connect_refused"),
         (server.address, &before, "/test.Talk/Echo", "8", "rate_limited"),
         (server.address, &behind, "/test.Talk/Echo", "8", "rate_limited"),
         (server.address, FILTER, "/test.Talk/Wait", "4", "upstream_total_timeout"),
-        (refusing.address, "", "/test.Talk/Echo", "14", "upstream_connect_refused"),
+        (refusing, "", "/test.Talk/Echo", "14", "upstream_connect_refused"),
     ];
     for (server, filters, path, code, reason) in rows {
         for (http2, content_type) in [(false, BINARY), (false, TEXT), (true, BINARY), (true, TEXT)] {
@@ -241,10 +240,10 @@ async fn errors_made_here_are_errors_of_grpc_web() {
 /// As the handbook has it.
 #[tokio::test]
 async fn a_page_of_another_origin_may_call_and_read_the_status() {
-    let (server, refusing) = (Talk::start().await, Refusing::new());
+    let (server, refusing) = (Talk::start().await, deaf_address());
     let cors = "{ cors: { origins: [https://app.example.com], \
                 headers: [content-type, x-grpc-web, x-user-agent, grpc-timeout], expose: [grpc-status, grpc-message] } }";
-    for (server, status) in [(server.address, None), (refusing.address, Some("14"))] {
+    for (server, status) in [(server.address, None), (refusing, Some("14"))] {
         let gateway = gateway(server, "", &format!("{cors}, {FILTER}")).await;
         let client = gateway.client();
         let asks = |method, path| client.request(method, path).header("origin", "https://app.example.com");
