@@ -216,7 +216,8 @@ impl Peer {
         machine: &Machine,
         origin: SocketAddr,
     ) -> io::Result<Running> {
-        let dir = in_memory()?;
+        // Files are served from a real file system, which has them in the kernel's memory; nobody writes to it meanwhile.
+        let dir = if setup.serves_files() { tempfile::tempdir()? } else { in_memory()? };
         let (address, admin) = (free_address()?, free_address()?);
         let dir_name = dir.path().display().to_string();
         let fill = |text: &str, config: &str| {
