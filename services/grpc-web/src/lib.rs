@@ -11,7 +11,6 @@
 //! whatever is no call of gRPC-Web passes as it is.
 
 mod filter;
-
 mod media_type;
 mod text;
 mod trailers;
