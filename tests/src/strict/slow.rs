@@ -78,6 +78,8 @@ async fn slowhttptest_is_not_noticed_by_a_normal_client() {
     assert!(accepted > 500.0, "the attack has come: {accepted} connections");
     let timeouts = server.metric("headwall_header_timeouts_total").await;
     assert!(timeouts > 10.0, "slow heads are given up: {timeouts}");
+    // What else the machine does may have begun after the first measurement.
+    let quiet = quiet.max(p99(&client, 50, async {}).await);
     eprintln!("the 99th percentile of a normal client: {busy:?}, without the attack {quiet:?}");
     // Everybody is slow on a machine that is busy with something else, and how slow says nothing of the server then.
     if quiet > Duration::from_millis(10) {
