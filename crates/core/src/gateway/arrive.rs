@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use headwall_route::normalise as normal_path;
 use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
@@ -65,14 +65,13 @@ pub(super) async fn decide<S: Service>(
         session.set_keepalive(None);
         return Ok(Action::Reply(reply));
     }
-    settle_framing(session);
+    let announced = settle_framing(session);
     let header = session.req_header_mut();
     if let Err(reply) = check(header, &current.settings) {
         return Ok(Action::Reply(*reply));
     }
     // An absolute-form target (RFC 9112, 3.2.2) has been taken apart by Pingora: only its path goes on.
     let mut req = take_request(header);
-    let announced = announced_length(&req.headers);
     let action = match normalise(&mut req) {
         Ok(()) => current.service.call(&mut req, cx).await,
         Err(reply) => Ok(Action::Reply(*reply)),
@@ -97,18 +96,16 @@ pub(super) async fn decide<S: Service>(
 }
 
 /// Has Pingora find out where the body ends, which it does when it is first asked, from the head as it is then. A filter may
-/// have taken the length away by then, because it changes the body.
-fn settle_framing(session: &mut Session) {
+/// have taken the length away by then, because it changes the body. Returns how long the body is, as far as the head says so:
+/// a chunked one is counted on its way.
+fn settle_framing(session: &mut Session) -> u64 {
     let headers = &session.req_header().headers;
-    if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
+    let length = headers.get(CONTENT_LENGTH);
+    let announced = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+    if length.is_some() || headers.contains_key(TRANSFER_ENCODING) {
         session.is_body_empty();
     }
-}
-
-/// How long the body is, as far as the head says so. A chunked one is counted on its way.
-fn announced_length(headers: &HeaderMap) -> u64 {
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+    announced
 }
 
 /// Where the other end is, when no accept loop of ours has told.
