@@ -59,15 +59,20 @@ async fn a_client_of_http_1_0_needs_no_host() {
     assert_eq!(origin.requests()[0].header("x-forwarded-host"), None, "no host is made up");
 }
 
-/// RFC 8297: a hint goes out before the answer it hints at.
-#[tokio::test]
-async fn early_hints_pass() {
-    let origin = RawOrigin::start(async |mut wire: Wire| {
+/// Hints at a style sheet before it answers.
+async fn hinting() -> RawOrigin {
+    RawOrigin::start(async |mut wire: Wire| {
         wire.read_head().await;
         wire.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n").await;
         wire.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
     })
-    .await;
+    .await
+}
+
+/// RFC 8297: a hint goes out before the answer it hints at.
+#[tokio::test]
+async fn early_hints_pass() {
+    let origin = hinting().await;
     let gateway = in_front_of(origin.address()).await;
     let mut wire = Wire::connect(gateway.address()).await;
     wire.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
@@ -81,12 +86,7 @@ async fn early_hints_pass() {
 /// A known limit: Pingora sends no informational answers over HTTP/2, and takes none from a server that speaks it.
 #[tokio::test]
 async fn early_hints_do_not_pass_http2_and_the_answer_does() {
-    let http1 = RawOrigin::start(async |mut wire: Wire| {
-        wire.read_head().await;
-        wire.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n").await;
-        wire.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
-    })
-    .await;
+    let http1 = hinting().await;
     let http2 = RawOrigin::start(async |wire: Wire| {
         let mut connection = h2::server::handshake(wire.into_parts().0).await.unwrap();
         while let Some(Ok((_, mut answer))) = connection.accept().await {

@@ -16,6 +16,18 @@ fn accepted_with(frame: &[u8]) -> Vec<u8> {
     [ACCEPTED.as_bytes(), frame].concat()
 }
 
+/// Accepts, and sends back what comes up to "later".
+async fn echo_until_later() -> RawOrigin {
+    RawOrigin::start(async |mut wire: Wire| {
+        wire.read_head().await;
+        wire.write(ACCEPTED).await;
+        let heard = wire.read_until("later").await;
+        wire.write(heard).await;
+        wire.read_to_end().await;
+    })
+    .await
+}
+
 #[tokio::test]
 async fn what_comes_with_the_101_is_the_beginning_of_the_tunnel() {
     let origin = RawOrigin::start(async |mut wire: Wire| {
@@ -35,14 +47,7 @@ async fn what_comes_with_the_101_is_the_beginning_of_the_tunnel() {
 
 #[tokio::test]
 async fn what_comes_with_the_handshake_is_the_beginning_of_the_tunnel() {
-    let origin = RawOrigin::start(async |mut wire: Wire| {
-        wire.read_head().await;
-        wire.write(ACCEPTED).await;
-        let heard = wire.read_until("later").await;
-        wire.write(heard).await;
-        wire.read_to_end().await;
-    })
-    .await;
+    let origin = echo_until_later().await;
     let gateway = tunnel_to(origin.address()).start().await;
     let mut client = Wire::connect(gateway.address()).await;
     client.write(format!("{HANDSHAKE}early, ")).await;
@@ -53,14 +58,7 @@ async fn what_comes_with_the_handshake_is_the_beginning_of_the_tunnel() {
 
 #[tokio::test]
 async fn what_comes_while_the_handshake_waits_for_its_turn_is_kept() {
-    let origin = RawOrigin::start(async |mut wire: Wire| {
-        wire.read_head().await;
-        wire.write(ACCEPTED).await;
-        let heard = wire.read_until("later").await;
-        wire.write(heard).await;
-        wire.read_to_end().await;
-    })
-    .await;
+    let origin = echo_until_later().await;
     let gateway = Gateway::start(&format!(
         "
         sites: [{{ routes: [{{ websocket: {{ upstream: app }} }}] }}]
