@@ -43,6 +43,7 @@ mod metrics;
 // Other ends than Headwall: what several of the tests need.
 mod frames;
 mod nginx;
+mod outage;
 mod real_peers;
 
 // What keeps the project honest.

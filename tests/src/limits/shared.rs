@@ -1,12 +1,13 @@
 //! Counts in Redis: exact over several Headwalls, and no request lost when Redis is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwall_testkit::{Client, Gateway, RedisServer, eventually, within};
 
 use super::{behind, decided, statuses};
+use crate::outage::survived;
 
 /// A limit in this Redis. The budget is that of a busy machine unless the test is about it.
 fn limited(redis: &RedisServer, limit: &str, store: &str) -> String {
@@ -82,44 +83,22 @@ async fn a_redis_that_is_killed_and_started_again_under_load_loses_no_request() 
     let Some(mut redis) = RedisServer::start().await else { return };
     let filters = limited(&redis, "rate: 1000000r/s, burst: 1000000", "timeout: 100ms");
     let gateway = behind(&filters).await;
-    assert!(is_up(&gateway, &redis), "connected before the first request");
-    let over = Arc::new(AtomicBool::new(false));
-    let asked = Arc::new(AtomicU32::new(0));
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
-            let (over, asked, address) = (over.clone(), asked.clone(), gateway.address());
-            tokio::spawn(async move {
-                let client = Client::connect(address).await;
-                while !over.load(Ordering::SeqCst) {
-                    client.get("/").send().await.assert_status(200);
-                    asked.fetch_add(1, Ordering::SeqCst);
-                }
-            })
-        })
-        .collect();
-    let more = async |requests: u32| {
-        let before = asked.load(Ordering::SeqCst);
-        eventually(30, async || (asked.load(Ordering::SeqCst) >= before + requests).then_some(())).await;
-    };
-    within(120, async {
-        for _ in 0..3 {
-            more(50).await;
-            redis.kill().await;
-            eventually(10, async || (!is_up(&gateway, &redis)).then_some(())).await;
-            more(50).await;
-            redis.start_again().await;
-            eventually(20, async || is_up(&gateway, &redis).then_some(())).await;
-            more(50).await;
-        }
-        over.store(true, Ordering::SeqCst);
-        for client in clients {
-            client.await.unwrap();
-        }
-    })
+    let address = gateway.address();
+    let requests = survived(
+        &mut redis,
+        50,
+        |redis| is_up(&gateway, redis),
+        |_, load| async move {
+            let client = Client::connect(address).await;
+            while load.goes_on() {
+                client.get("/").send().await.assert_status(200);
+                load.answered();
+            }
+        },
+    )
     .await;
     let fallbacks = gateway.metric("headwall_rate_limit_fallbacks_total{place=\"app/login\"}").unwrap();
     assert!(fallbacks >= 150.0, "those without Redis were counted: {fallbacks}");
-    let requests = asked.load(Ordering::SeqCst);
     assert_eq!(decided(&gateway, "passed"), f64::from(requests));
     assert_eq!(gateway.stop().await.len(), requests as usize, "a line for each");
 }

@@ -1,13 +1,13 @@
 //! A guard's state in Redis: three Headwalls guard as one, and no login is lost when Redis is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use headwall_testkit::{Gateway, Origin, RedisServer, eventually, within};
 
 use super::{app, attempt, call, config, fails, guarded, series};
 use crate::metrics::metric_is;
+use crate::outage::survived;
 
 /// More settings for a guard in this Redis. The budget is that of a busy machine unless the test is about it.
 fn in_redis(redis: &RedisServer, settings: &str, timeout: &str) -> String {
@@ -126,48 +126,27 @@ async fn a_redis_that_is_killed_and_started_again_under_load_loses_no_login() {
     let app = app().await;
     let settings = in_redis(&redis, "account: { json: email }", "100ms");
     let gateway = Arc::new(guarded(&app, &settings).await);
-    assert!(is_up(&gateway, &redis), "connected before the first request");
-    let over = Arc::new(AtomicBool::new(false));
-    let asked = Arc::new(AtomicU32::new(0));
-    let clients: Vec<_> = (0..4)
-        .map(|client| {
-            let (over, asked, gateway) = (over.clone(), asked.clone(), gateway.clone());
-            tokio::spawn(async move {
+    let requests = survived(
+        &mut redis,
+        30,
+        |redis| is_up(&gateway, redis),
+        |client, load| {
+            let gateway = gateway.clone();
+            async move {
                 let (from, who) = (format!("192.0.2.{client}"), format!("person{client}"));
-                for n in 0.. {
-                    if over.load(Ordering::SeqCst) {
+                // People who mistype every other time.
+                for (password, status) in [("wrong", 401), ("right", 200)].into_iter().cycle() {
+                    if !load.goes_on() {
                         break;
                     }
-                    // People who mistype every other time.
-                    let (password, status) = if n % 2 == 0 { ("wrong", 401) } else { ("right", 200) };
                     attempt(&gateway, &from, &who, password).await.assert_status(status);
-                    asked.fetch_add(1, Ordering::SeqCst);
+                    load.answered();
                 }
-            })
-        })
-        .collect();
-    let more = async |requests: u32| {
-        let before = asked.load(Ordering::SeqCst);
-        eventually(30, async || (asked.load(Ordering::SeqCst) >= before + requests).then_some(())).await;
-    };
-    within(120, async {
-        for _ in 0..3 {
-            more(30).await;
-            redis.kill().await;
-            eventually(10, async || (!is_up(&gateway, &redis)).then_some(())).await;
-            more(30).await;
-            redis.start_again().await;
-            eventually(20, async || is_up(&gateway, &redis).then_some(())).await;
-            more(30).await;
-        }
-        over.store(true, Ordering::SeqCst);
-        for client in clients {
-            client.await.unwrap();
-        }
-    })
+            }
+        },
+    )
     .await;
     assert!(gateway.metric(FALLBACKS).unwrap() >= 90.0, "those without Redis were counted");
-    let requests = asked.load(Ordering::SeqCst);
     assert_eq!(app.hits(), requests as usize);
     let outcomes = ["failed", "succeeded"].map(|word| gateway.metric(&series("attempts", "outcome", word)));
     assert_eq!(outcomes.into_iter().flatten().sum::<f64>(), f64::from(requests));
